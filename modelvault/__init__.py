@@ -1,0 +1,75 @@
+"""A model registry in any folder or bucket: immutable versions, aliases, and rollback as one safe verb.
+
+    import modelvault as mv
+
+    vault = mv.open("./models")
+    version = vault.publish("fraud", model, metrics={"auc": 0.947}, notes="first")
+    vault.promote("fraud@prod", version, reason="first release")
+    model = vault.load("fraud@prod")
+    vault.rollback("fraud@prod", reason="latency")
+
+Names are imported when they are first used, so that ``import modelvault`` itself costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Change",
+    "Diff",
+    "Draft",
+    "Manifest",
+    "Move",
+    "Note",
+    "Proposal",
+    "Report",
+    "Vault",
+    "Verdict",
+    "Version",
+    "errors",
+    "load",
+    "open",
+]
+
+if TYPE_CHECKING:
+    from modelvault import errors
+    from modelvault.diff import Change, Diff
+    from modelvault.gates import Proposal, Verdict
+    from modelvault.upkeep.verify import Report
+    from modelvault.vault import Draft, Vault, load, open
+    from modelvault.version import Version
+    from modelvault.wire import Manifest, Move, Note
+
+_HOME = {
+    "Change": "diff",
+    "Diff": "diff",
+    "Draft": "vault",
+    "Manifest": "wire",
+    "Move": "wire",
+    "Note": "wire",
+    "Proposal": "gates",
+    "Report": "upkeep.verify",
+    "Vault": "vault",
+    "Verdict": "gates",
+    "Version": "version",
+    "load": "vault",
+    "open": "vault",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name == "errors":
+        return import_module("modelvault.errors")
+    if name not in _HOME:
+        raise AttributeError(f"module 'modelvault' has no attribute {name!r}")
+    value = getattr(import_module(f"modelvault.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

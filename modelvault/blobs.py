@@ -1,0 +1,324 @@
+"""Blobs: bytes under their own digest.  Written once, read only to be verified.
+
+A blob needs no record of who wrote it: its name proves its bytes.  So "it exists" is success for a writer (after a look
+at its size), and a reader trusts nothing but the digests of the parts it was told to expect.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from modelvault import layout
+from modelvault.errors import Code, CommitUncertain, Corrupt, InvalidInput, StoreError, Unsupported, VaultError, shown
+from modelvault.stores import Content, Key, KeyExists, KeyMissing, Span, Store
+from modelvault.wire import Digest, File, Part, digest_of, portable_path, portable_paths
+
+__all__ = ["INLINE_LIMIT", "Blobs", "Source", "described", "parallel", "sources"]
+
+INLINE_LIMIT = 8 * 1024
+"""The smallest files of a version are kept in its manifest while they add up to no more than this many bytes."""
+
+_CHUNK = 1024 * 1024
+_WINDOW = 8 * _CHUNK
+_WORKERS = 8
+_TRIES = 4
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Source:
+    """A file to be published: read twice, once for its digest and once to be stored, and refused if it changed between."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path = path
+        self.name = name
+        self.size, self.digest = _measured(path)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The bytes; at the end InvalidInput `bad-value` if they are not those that were measured."""
+        hasher = hashlib.sha256()
+        for chunk in _chunks(self.path):
+            hasher.update(chunk)
+            yield chunk
+        if "sha256:" + hasher.hexdigest() != self.digest:
+            raise InvalidInput(
+                f"{shown(self.path)} changed while it was published",
+                code=Code.BAD_VALUE,
+                hint="publish when nothing writes to it any more",
+                ref=self.name,
+            )
+
+
+def sources(root: Path) -> list[Source]:
+    """The files to publish: `root` itself, or all that lie below it, in order of their portable paths.
+
+    Raises:
+        InvalidInput: `bad-path`, a path cannot be stored, or something is neither a file nor a folder.
+        NotFound: `file-not-found` is raised by the caller, who knows what was meant.
+    """
+    found = [(root, root.name)] if root.is_file() else sorted(_walk(root, ""), key=lambda one: one[1])
+    portable_paths(name for _, name in found)
+    return parallel(lambda one: Source(*one), found)
+
+
+def _walk(folder: Path, above: str) -> Iterator[tuple[Path, str]]:
+    with os.scandir(folder) as listing:
+        for one in listing:
+            name = portable_path(above + one.name)
+            if one.is_dir(follow_symlinks=False):
+                yield from _walk(Path(one.path), name + "/")
+            elif one.is_file(follow_symlinks=False):
+                yield Path(one.path), name
+            else:
+                raise InvalidInput(
+                    f"{shown(name)} is neither a file nor a folder",
+                    code=Code.BAD_PATH,
+                    hint="links and special files are not published: put a copy in its place",
+                    ref=name,
+                )
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with _opened(path) as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return open(path, "rb", buffering=0)
+    except OSError as error:
+        raise InvalidInput(f"cannot read {shown(path)}: {error.strerror}", code=Code.BAD_PATH, ref=str(path)) from error
+
+
+def _measured(path: Path) -> tuple[int, Digest]:
+    hasher, size = hashlib.sha256(), 0
+    for chunk in _chunks(path):
+        hasher.update(chunk)
+        size += len(chunk)
+    return size, Digest("sha256:" + hasher.hexdigest())
+
+
+def parallel(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """`work` done to each item, several at a time; the first failure is raised when all that had begun has ended."""
+    listed = list(items)
+    if len(listed) < 2:
+        return [work(item) for item in listed]
+    pool = ThreadPoolExecutor(min(_WORKERS, len(listed)))
+    try:
+        return list(pool.map(work, listed))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def described(found: list[Source]) -> tuple[File, ...]:
+    """The file records of `found`: the smallest inline, in the order of their sizes, the others one part each."""
+    room, inline = INLINE_LIMIT, set[str]()
+    for source in sorted(found, key=lambda one: (one.size, one.name)):
+        room -= source.size
+        if room < 0:
+            break
+        inline.add(source.name)
+    return tuple(_inline(one) if one.name in inline else _whole(one) for one in found)
+
+
+def _inline(source: Source) -> File:
+    text = base64.b64encode(b"".join(source.chunks())).decode("ascii")
+    return File(path=source.name, size=source.size, digest=source.digest, inline=text)
+
+
+def _whole(source: Source) -> File:
+    part = Part(digest=source.digest, size=source.size)
+    return File(path=source.name, size=source.size, digest=source.digest, parts=(part,))
+
+
+class _Bytes:
+    """Bytes in memory as a `Content`."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def chunks(self) -> Iterator[bytes]:
+        yield self._data
+
+
+class _PartContent:
+    """The bytes of a part as they come from a store; `Corrupt` at the end unless they are what the part says."""
+
+    def __init__(self, store: Store, key: Key, part: Part, offset: int) -> None:
+        self._store = store
+        self._key = key
+        self._part = part
+        self._offset = offset
+        self.size = part.size
+
+    def chunks(self) -> Iterator[bytes]:
+        hasher = _hasher(self._part.digest)
+        for begin in range(0, self.size, _WINDOW):
+            span = Span(self._offset + begin, min(_WINDOW, self.size - begin))
+            for chunk in self._window(span):
+                hasher.update(chunk)
+                yield chunk
+        if hasher.hexdigest() != self._part.digest.partition(":")[2]:
+            raise Corrupt(
+                f"{self._key} does not hold the bytes of {self._part.digest}",
+                code=Code.DIGEST_MISMATCH,
+                hint="do not use it; run 'modelvault verify' and restore the object from a copy",
+                ref=self._key,
+            )
+
+    def _window(self, span: Span) -> list[bytes]:
+        chunks: list[bytes] = []
+        try:
+            self._store.fetch(self._key, [span], lambda _, chunk: chunks.append(bytes(chunk)))
+        except KeyMissing:
+            raise Corrupt(
+                f"the blob {self._key} is missing",
+                code=Code.BLOB_MISSING,
+                hint="restore it from a copy of the vault; 'modelvault verify' lists what else is gone",
+                ref=self._key,
+            ) from None
+        return chunks
+
+
+def _hasher(digest: str) -> Any:
+    if digest.startswith("sha256:"):
+        return hashlib.sha256()
+    try:
+        from blake3 import blake3
+    except ImportError as error:
+        raise Unsupported(
+            "this version has parts with BLAKE3 digests, and the package blake3 is not installed",
+            code=Code.EXTRA_MISSING,
+            hint="pip install blake3",
+        ) from error
+    return blake3()
+
+
+class Blobs:
+    """The blobs of a store, and the reader's cache of verified parts in front of them."""
+
+    def __init__(self, store: Store, cache: Store | None = None) -> None:
+        self.store = store
+        self.cache = cache
+
+    def put(self, data: bytes) -> str:
+        """Store `data`; the name of its blob."""
+        return self._put(_Bytes(data), digest_of(data))
+
+    def put_files(self, found: list[Source], files: tuple[File, ...]) -> tuple[File, ...]:
+        """Store what `described` said of `found`, in parallel; what is inline needs no storing."""
+        return tuple(parallel(lambda pair: self._put_file(*pair), zip(found, files, strict=True)))
+
+    def chunks(self, file: File) -> Iterator[bytes]:
+        """The bytes of `file`.  They are verified once the iterator has ended, and must not be used before.
+
+        Raises:
+            Corrupt: `digest-mismatch`, the stored bytes are not the file's; `blob-missing`, they are gone.
+        """
+        if file.data is not None:
+            yield file.data
+            return
+        for part in file.parts:
+            yield from self._part(part)
+
+    def read(self, file: File) -> bytes:
+        """All bytes of `file`, verified.  Raises as `chunks`."""
+        return b"".join(self.chunks(file))
+
+    def write(self, file: File, path: Path) -> None:
+        """Put `file` at `path`, which is new.  Raises as `chunks`, and then leaves what it wrote."""
+        with open(path, "xb", buffering=0) as out:
+            for chunk in self.chunks(file):
+                out.write(chunk)
+
+    def present(self, part: Part) -> bool:
+        """The blob of `part` is there, and long enough."""
+        key = Key(layout.blob(part.blob or part.digest))
+        found = next(iter(self.store.list(key, limit=1)), None)
+        return found is not None and found.key == key and found.size >= part.offset + part.size
+
+    def blob(self, name: str, size: int) -> bytes:
+        """All bytes of a small blob, verified by its name.  Raises as `chunks`."""
+        return b"".join(self._part(Part(digest=name.partition(".")[0], size=size, blob=name)))
+
+    def _put_file(self, source: Source, file: File) -> File:
+        if file.inline is not None or (name := self._put(source, source.digest)) == source.digest:
+            return file
+        return file.model_copy(update={"parts": (Part(digest=source.digest, size=source.size, blob=name),)})
+
+    def _put(self, content: Content, digest: Digest) -> str:
+        """Create the blob of `content`, whose digest is `digest`; one that is there already is not written again.
+
+        Where an object of another size stands at the name (a torn write of a store that cannot do better), the bytes go
+        under the same digest with a nonce, and the other is left for upkeep.
+        """
+        name: str = digest
+        failed: StoreError | None = None
+        for _ in range(_TRIES):
+            key = Key(layout.blob(name))
+            try:
+                self.store.create(key, content)
+            except KeyExists:
+                if self._size(key, failed) == content.size:
+                    return name
+                name = f"{digest}.{os.urandom(8).hex()}"
+            except StoreError as error:
+                failed = error
+                if self._size(key, error) == content.size:
+                    return name
+                if error.code != Code.STORE_FAILED:
+                    raise
+            else:
+                return name
+        raise failed or StoreError(f"no name is free for {digest}", code=Code.STORE_FAILED, ref=digest)
+
+    def _size(self, key: Key, doubt: StoreError | None) -> int | None:
+        try:
+            found = next(iter(self.store.list(key, limit=1)), None)
+        except VaultError as error:
+            raise CommitUncertain(
+                f"the store could not say whether {key} was written",
+                code=Code.COMMIT_UNCERTAIN,
+                hint="run it again: a blob that is there already is not written twice",
+                key=key,
+                ref=key,
+            ) from doubt or error
+        return found.size if found is not None and found.key == key else None
+
+    def _part(self, part: Part) -> Iterator[bytes]:
+        """The bytes of a part: from the store, or the cache, where they go first, verified, if they are not there yet."""
+        stored = _PartContent(self.store, Key(layout.blob(part.blob or part.digest)), part, part.offset)
+        if self.cache is None:
+            yield from stored.chunks()
+            return
+        algorithm, _, hexed = part.digest.partition(":")
+        key = Key(f"{algorithm}/{hexed[:2]}/{hexed}")
+        kept = _PartContent(self.cache, key, part, 0)
+        try:
+            if not _intact(kept):
+                self.cache.delete(key)
+                self.cache.create(key, stored)
+        except KeyExists:
+            pass  # another process was faster; what it put is verified below, like anything else
+        except StoreError:
+            yield from stored.chunks()  # the cache cannot take it; the store may still give it
+            return
+        yield from kept.chunks()
+
+
+def _intact(content: _PartContent) -> bool:
+    try:
+        for _ in content.chunks():
+            pass
+    except Corrupt:
+        return False
+    return True

@@ -1,0 +1,217 @@
+"""What is in a vault: every read of a claim, a manifest or a journal, and the one resolver of refs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from modelvault import layout, reference
+from modelvault.blobs import Blobs
+from modelvault.cache import Records
+from modelvault.errors import Code, Corrupt, InvalidInput, NotFound
+from modelvault.journal import Journal
+from modelvault.reference import AliasRef, DigestRef, Number, NumberRef, RangeRef, Ref
+from modelvault.stores import KeyMissing, Store
+from modelvault.wire import Claim, Manifest, Move, Note, Target, read_manifest
+
+__all__ = ["Catalog", "Found"]
+
+_MANIFESTS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A version that a ref resolved to.  `key` is the record that pins its digest: a claim or a move."""
+
+    model: str
+    target: Target
+    key: str
+
+
+class Catalog:
+    """The records of a vault, as nouns."""
+
+    def __init__(self, records: Records, blobs: Blobs) -> None:
+        self.records = records
+        self.blobs = blobs
+        self._manifests: dict[str, Manifest] = {}
+
+    @property
+    def store(self) -> Store:
+        """Where they are."""
+        return self.records.store
+
+    def models(self) -> list[str]:
+        """The names of all models, in order."""
+        return self._folders(layout.MODELS)
+
+    def numbers(self, model: str) -> list[Number]:
+        """The numbers of a model's versions, newest first."""
+        found = [layout.number_of(entry.key) for entry in self.store.list(layout.versions(model))]
+        return sorted(found, key=reference.order, reverse=True)
+
+    def aliases(self, model: str) -> list[str]:
+        """The names of a model's aliases, in order."""
+        return self._folders(layout.aliases(model))
+
+    def journal(self, model: str, alias: str) -> Journal[Move]:
+        """The moves of an alias."""
+        return Journal(self.records, layout.journal(model, alias), Move, {"model": model, "alias": alias})
+
+    def notes(self, model: str, number: str) -> Journal[Note]:
+        """The notes on a version."""
+        return Journal(self.records, layout.notes(model, number), Note, {"model": model, "version": number})
+
+    def claim(self, model: str, number: str) -> Claim:
+        """The claim of a version.
+
+        Raises:
+            NotFound: `model-not-found` or `version-not-found`.
+            Corrupt: `bad-record`, it is damaged or another version's.
+        """
+        key = layout.claim(model, number)
+        try:
+            claim = self.records.read(Claim, key).record
+        except KeyMissing:
+            raise self._no_version(model, f"{model}:{number}") from None
+        if claim.model != model or claim.target.version != number:
+            raise Corrupt(
+                f"{key} holds the claim of {claim.model}:{claim.target.version}",
+                code=Code.BAD_RECORD,
+                hint="an object was swapped; compare with a copy of the vault",
+                ref=key,
+            )
+        return claim
+
+    def manifest(self, model: str, target: Target) -> Manifest:
+        """The manifest that `target` pins.
+
+        Raises:
+            Corrupt: `digest-mismatch`, `bad-record` or `blob-missing`; it is damaged, or another version's.
+        """
+        manifest = self._manifests.get(target.digest)
+        if manifest is None:
+            where = f"{model}:{target.version}"
+            raw = target.inline.encode() if target.inline is not None else self._stored_manifest(target)
+            manifest = read_manifest(raw, target.digest, where)
+            if len(self._manifests) >= _MANIFESTS:
+                self._manifests.clear()
+            self._manifests[target.digest] = manifest
+        if manifest.model != model or manifest.version != target.version:
+            raise Corrupt(
+                f"{model}:{target.version} has the manifest of {manifest.model}:{manifest.version}",
+                code=Code.BAD_RECORD,
+                hint="a record was forged or swapped; compare with a copy of the vault",
+                ref=f"{model}:{target.version}",
+            )
+        return manifest
+
+    def newest(self, model: str, alias: str) -> Move:
+        """The newest move of an alias.
+
+        Raises:
+            NotFound: `alias-not-found`, with the aliases that there are.
+        """
+        move = self.journal(model, alias).newest()
+        if move is None:
+            names = self.aliases(model)
+            hint = f"aliases of {model}: {', '.join(names)}" if names else f"{model} has no alias: promote a version"
+            raise NotFound(f"there is no alias {model}@{alias}", code=Code.ALIAS_NOT_FOUND, hint=hint, ref=f"{model}@{alias}")
+        return move
+
+    def yanked(self, model: str, number: str) -> Note | None:
+        """The note that yanked a version, if it is yanked now."""
+        journal = self.notes(model, number)
+        newest = journal.newest()
+        for seq in range(newest.seq if newest else 0, 0, -1):
+            note = journal.entry(seq)
+            if note.kind in {"yank", "unyank"}:
+                return note if note.kind == "yank" else None
+        return None
+
+    def resolve(self, ref: Ref) -> Found:
+        """The version that `ref` names: exactly that, or an error.
+
+        Raises:
+            NotFound: nothing answers to it; the hint lists what there is.
+            Corrupt: what does is damaged.
+        """
+        match ref:
+            case NumberRef(model, number):
+                return self._claimed(model, number)
+            case AliasRef():
+                return self._aliased(ref)
+            case RangeRef(model, range):
+                return self._claimed(model, self._best(model, range))
+            case DigestRef():
+                return self._pinned(ref)
+
+    def _claimed(self, model: str, number: str) -> Found:
+        return Found(model, self.claim(model, number).target, layout.claim(model, number))
+
+    def _aliased(self, ref: AliasRef) -> Found:
+        move = self.newest(ref.model, ref.alias)
+        journal = self.journal(ref.model, ref.alias)
+        if ref.at is not None:
+            move = self._at(journal, move, ref.at, str(ref))
+        elif ref.back:
+            if ref.back >= move.seq:
+                raise NotFound(
+                    f"{ref.model}@{ref.alias} has moved {move.seq} times", code=Code.ALIAS_NOT_FOUND, ref=str(ref)
+                )
+            move = journal.entry(move.seq - ref.back)
+        if move.target is None:
+            raise NotFound(
+                f"{ref.model}@{ref.alias} is retired: {move.reason}",
+                code=Code.ALIAS_NOT_FOUND,
+                hint="promote a version to bring it back",
+                ref=str(ref),
+            )
+        return Found(ref.model, move.target, layout.entry(journal.folder, move.seq))
+
+    def _at(self, journal: Journal[Move], newest: Move, at: datetime, ref: str) -> Move:
+        for seq in range(newest.seq, 0, -1):
+            move = journal.entry(seq)
+            if move.at <= at:
+                return move
+        raise NotFound(f"the alias did not exist yet at {at.isoformat()}", code=Code.ALIAS_NOT_FOUND, ref=ref)
+
+    def _best(self, model: str, range: str) -> Number:
+        numbers = self.numbers(model)
+        for number in reference.matching(range, numbers):
+            if self.yanked(model, number) is None:
+                return number
+        raise self._no_version(model, f"{model}:{range}")
+
+    def _pinned(self, ref: DigestRef) -> Found:
+        claims = [self.claim(ref.model, number) for number in self.numbers(ref.model)]
+        found = [claim for claim in claims if claim.target.digest.partition(":")[2].startswith(ref.prefix)]
+        if len(found) > 1:
+            raise InvalidInput(
+                f"{ref} is ambiguous: {', '.join(claim.target.version for claim in found)}",
+                code=Code.BAD_REF,
+                hint="give more digits",
+                ref=str(ref),
+            )
+        if not found:
+            raise self._no_version(ref.model, str(ref))
+        return self._claimed(ref.model, found[0].target.version)
+
+    def _stored_manifest(self, target: Target) -> bytes:
+        assert target.blob is not None
+        return self.blobs.blob(target.blob, target.size)
+
+    def _no_version(self, model: str, ref: str) -> NotFound:
+        numbers = self.numbers(model)
+        if numbers:
+            some = ", ".join(numbers[:5]) + (", …" if len(numbers) > 5 else "")
+            return NotFound(
+                f"there is no {ref}", code=Code.VERSION_NOT_FOUND, hint=f"versions of {model}: {some}", ref=ref
+            )
+        models = ", ".join(self.models()[:5]) or "none yet"
+        return NotFound(
+            f"there is no model {model}", code=Code.MODEL_NOT_FOUND, hint=f"models here: {models}", ref=ref
+        )
+
+    def _folders(self, prefix: str) -> list[str]:
+        return [layout.folder_name(entry.key) for entry in self.store.list(prefix) if entry.key.endswith("/")]

@@ -1,0 +1,201 @@
+"""Append-only journals: what aliases and notes are made of.
+
+A journal is a folder of numbered records, each created once and never removed, the newest sorting first.  Entry n+1 is
+written only by one who has read entry n, so entries are contiguous from 1; its `prev` is the digest of entry n, so that
+the newest entry vouches for all before it.  Creating entry n+1 is at once the compare-and-set, the history, the audit
+trail and the undo stack (`docs/spec/v1.md`, Journals).
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Generic, TypeVar
+
+from modelvault import layout
+from modelvault.cache import Records, Stored
+from modelvault.errors import Code, Conflict, Corrupt
+from modelvault.stores import Key, KeyMissing, Taken
+from modelvault.stores.commit import commit
+from modelvault.wire import Digest, Move, Note, Target, seal
+
+__all__ = ["Journal", "Slot", "pauses", "restored", "undo_of"]
+
+AnyEntry = TypeVar("AnyEntry", Move, Note)
+
+_PARALLEL_FROM, _WORKERS = 32, 16
+_TRIES = 500
+_LONGEST_PAUSE = 0.1
+"""Seconds."""
+
+
+class Slot:
+    """The place of an entry to be: its `seq`, and `prev`, the digest of the entry before it."""
+
+    __slots__ = ("prev", "seq")
+
+    def __init__(self, seq: int, prev: Digest | None) -> None:
+        self.seq = seq
+        self.prev = prev
+
+
+class Journal(Generic[AnyEntry]):
+    """The journal in one folder, of entries of one kind whose `names` say which journal they belong to."""
+
+    def __init__(self, records: Records, folder: str, kind: type[AnyEntry], names: Mapping[str, str]) -> None:
+        self.records = records
+        self.folder = folder
+        self.kind: type[AnyEntry] = kind
+        self.names = names
+
+    def newest(self) -> AnyEntry | None:
+        """The newest entry; None if there is none.
+
+        One list and one read; one read if this reader has seen the journal before and nothing has been added.
+
+        Raises:
+            Corrupt: `alias-went-backwards`, the journal is shorter than this reader has seen it; `journal-broken` or
+                `bad-record`, an entry is not what its key says.
+        """
+        stored = self._newest()
+        return stored.record if stored else None
+
+    def entry(self, seq: int) -> AnyEntry:
+        """Entry `seq`.
+
+        Raises:
+            Corrupt: `journal-broken`, it is missing or not what its key says.
+        """
+        return self._entry(seq).record
+
+    def entries(self) -> list[AnyEntry]:
+        """All entries, newest first, the chain checked.
+
+        Raises:
+            Corrupt: `journal-broken`, with the seq of the first entry that does not follow from the one before it.
+        """
+        newest = self._newest()
+        if newest is None:
+            return []
+        stored = list(self._all(newest.record.seq))
+        for later, earlier in zip(stored, stored[1:], strict=False):
+            if later.record.prev != earlier.digest:
+                raise self._broken(later.record.seq, f"it does not follow from entry {earlier.record.seq}")
+        return [one.record for one in stored]
+
+    def append(self, build: Callable[[AnyEntry | None, Slot], AnyEntry]) -> AnyEntry:
+        """Add the entry that `build` makes of the newest one.  Commit point: the create of its key.
+
+        Where another writer puts that entry first, `build` is asked again, with the new newest one: it raises if it no
+        longer wants to.  Each time somebody's entry was added, so writers as a whole are never stuck.
+
+        Raises:
+            Conflict: `journal-busy`, others were faster each of many times.
+            CommitUncertain: the store could not say.
+        """
+        for pause in pauses():
+            try:
+                return self._append(build)
+            except Taken:
+                pause()
+        raise Conflict(
+            f"too many writers at once on {self.folder}", code=Code.JOURNAL_BUSY, hint="run it again", ref=self.folder
+        )
+
+    def _append(self, build: Callable[[AnyEntry | None, Slot], AnyEntry]) -> AnyEntry:
+        newest = self._newest()
+        slot = Slot(newest.record.seq + 1, newest.digest) if newest else Slot(1, None)
+        entry = build(newest.record if newest else None, slot)
+        raw = seal(entry)
+        key = layout.entry(self.folder, slot.seq)
+        commit(self.records.store, Key(key), raw, txn=entry.txn)
+        self.records.keep(key, entry, raw)
+        self.records.saw(self.folder, slot.seq)
+        return entry
+
+    def _newest(self) -> Stored[AnyEntry] | None:
+        seen = self.records.seen.get(self.folder, 0)
+        if seen and self._found(seen + 1) is None:
+            return self._entry(seen)
+        seq = self._listed()
+        if seq < seen:
+            raise Corrupt(
+                f"{self.folder} ends at entry {seq}, and this reader has seen entry {seen}",
+                code=Code.ALIAS_WENT_BACKWARDS,
+                hint="the store was restored from an older copy, or answers from a stale replica; find out which",
+                ref=self.folder,
+            )
+        return self._entry(seq) if seq else None
+
+    def _listed(self) -> int:
+        return next((layout.seq_of(found.key) for found in self.records.store.list(self.folder, limit=1)), 0)
+
+    def _found(self, seq: int) -> Stored[AnyEntry] | None:
+        try:
+            return self._read(seq)
+        except KeyMissing:
+            return None
+
+    def _entry(self, seq: int) -> Stored[AnyEntry]:
+        try:
+            stored = self._read(seq)
+        except KeyMissing:
+            raise self._broken(seq, "it is missing") from None
+        self.records.saw(self.folder, seq)
+        return stored
+
+    def _read(self, seq: int) -> Stored[AnyEntry]:
+        stored = self.records.read(self.kind, layout.entry(self.folder, seq))
+        if stored.record.seq != seq or any(getattr(stored.record, name) != text for name, text in self.names.items()):
+            raise self._broken(seq, "it belongs to another place")
+        return stored
+
+    def _all(self, newest: int) -> Iterator[Stored[AnyEntry]]:
+        seqs = range(newest, 0, -1)
+        if newest < _PARALLEL_FROM:
+            yield from map(self._entry, seqs)
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            yield from pool.map(self._entry, seqs)
+
+    def _broken(self, seq: int, fault: str) -> Corrupt:
+        return Corrupt(
+            f"entry {seq} of {self.folder} is broken: {fault}",
+            code=Code.JOURNAL_BROKEN,
+            hint="journals are never changed: compare with a copy of the vault",
+            ref=layout.entry(self.folder, seq),
+        )
+
+
+def pauses() -> Iterator[Callable[[], None]]:
+    """The tries of a contended write, each with a pause to take when it was lost: random, and longer each time."""
+    for attempt in range(_TRIES):
+        longest = min(_LONGEST_PAUSE, 0.001 * 2 ** min(attempt, 10))
+        yield lambda longest=longest: time.sleep(random.uniform(0, longest))  # type: ignore[misc]  # noqa: S311
+
+
+def undo_of(newest: Move | None, target: Target) -> int | None:
+    """The `undo` of a promotion to `target` after `newest`: the entry that it replaces.
+
+    A promotion of what is there already replaces nothing, so it keeps the undo of the entry before it.
+    """
+    if newest is None:
+        return None
+    same = newest.target is not None and newest.target.digest == target.digest
+    return newest.undo if same else newest.seq
+
+
+def restored(newest: Move, entry: Callable[[int], Move]) -> Iterator[Move]:
+    """What rollbacks from `newest` would restore, nearest first: the undo stack, top down.
+
+    A rollback to one of these takes over its `target` and its `undo`, so that the next rollback goes one further back
+    and never returns to what was just left.
+    """
+    undo = newest.undo
+    while undo is not None:
+        below = entry(undo)
+        yield below
+        undo = below.undo

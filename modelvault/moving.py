@@ -1,0 +1,156 @@
+"""Promotion and rollback: the rules of what may follow the newest move of an alias."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from modelvault.catalog import Catalog
+from modelvault.errors import Code, Conflict, Corrupt, InvalidInput, NotFound, Refused, shown
+from modelvault.gates import Gate, Proposal, judge
+from modelvault.journal import Slot, restored, undo_of
+from modelvault.reference import AliasRef
+from modelvault.upkeep.verify import prove
+from modelvault.wire import JsonValue, Move, Target, record
+
+__all__ = ["Who", "promote", "reason_given", "rollback"]
+
+_PROVE_LIMIT = 64 * 1024 * 1024
+"""A rollback verifies every byte of its target up to this size; of a larger one it proves presence and size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """What every move says of itself: who makes it, why, when, under which `txn`."""
+
+    actor: str
+    reason: str
+    at: datetime
+    txn: str
+
+
+def promote(
+    catalog: Catalog, ref: AliasRef, target: Target, who: Who, *, expect: str | None, gates: Sequence[Gate]
+) -> Move:
+    """Append a promotion to `target`.  Commit point: the create of the next entry.  See `Vault.promote`."""
+    proposed = catalog.manifest(ref.model, target)
+
+    def build(newest: Move | None, slot: Slot) -> Move:
+        _check(ref, newest, expect)
+        evidence: dict[str, JsonValue] = {}
+        if gates:
+            current = catalog.manifest(ref.model, newest.target) if newest and newest.target else None
+            proposal = Proposal(ref.model, ref.alias, newest, current, proposed, who.reason, who.actor)
+            evidence["gates"] = judge(gates, proposal)
+        return _move(ref, slot, "promote", who, target, undo_of(newest, target), evidence)
+
+    return catalog.journal(ref.model, ref.alias).append(build)
+
+
+def rollback(catalog: Catalog, ref: AliasRef, who: Who, *, to: Target | None, expect: str | None) -> Move:
+    """Append a rollback, to `to` if it is given.  Commit point: the create of the next entry.  See `Vault.rollback`."""
+    journal = catalog.journal(ref.model, ref.alias)
+
+    def build(newest: Move | None, slot: Slot) -> Move:
+        _check(ref, newest, expect)
+        newest = newest or catalog.newest(ref.model, ref.alias)
+        below, skipped = _last_good(catalog, ref, newest, restored(newest, journal.entry), to)
+        evidence: dict[str, JsonValue] = {"restores": below.seq, "proved": _prove(catalog, ref.model, below)}
+        if skipped:
+            evidence["skipped"] = skipped
+        return _move(ref, slot, "rollback", who, below.target, below.undo, evidence)
+
+    return journal.append(build)
+
+
+def reason_given(reason: str) -> str:
+    """`reason`, if it says something.
+
+    Raises:
+        InvalidInput: `bad-value`.
+    """
+    if str(reason).strip():
+        return str(reason)
+    raise InvalidInput("a reason is needed: the history keeps it", code=Code.BAD_VALUE, hint='reason="AUC +0.8 pt"')
+
+
+def _move(
+    ref: AliasRef,
+    slot: Slot,
+    kind: Literal["promote", "rollback"],
+    who: Who,
+    target: Target | None,
+    undo: int | None,
+    evidence: dict[str, JsonValue],
+) -> Move:
+    said: dict[str, Any] = {"actor": who.actor, "reason": who.reason, "at": who.at, "txn": who.txn}
+    place = {"model": ref.model, "alias": ref.alias, "seq": slot.seq, "prev": slot.prev}
+    return record(Move, **place, **said, kind=kind, target=target, undo=undo, evidence=evidence)
+
+
+def _check(ref: AliasRef, newest: Move | None, expect: str | None) -> None:
+    """The alias points to the number `expect`; to nothing, where that is ``""``; to anything, where it is None."""
+    actual = (newest.version if newest else None) or ""
+    if expect is None or expect == actual:
+        return
+    since = f", moved there by {shown(newest.actor)} on {newest.at:%Y-%m-%d %H:%M:%S} UTC" if newest else ""
+    raise Conflict(
+        f"{ref} points to {actual or 'nothing'}{since}, not to {shown(expect) or 'nothing'}",
+        code=Code.ALIAS_MOVED,
+        hint=f"look again, then pass expect={actual!r}",
+        ref=str(ref),
+        expected=expect,
+        actual=actual,
+    )
+
+
+def _last_good(
+    catalog: Catalog, ref: AliasRef, newest: Move, stack: Iterator[Move], to: Target | None
+) -> tuple[Move, list[JsonValue]]:
+    """The nearest entry of the undo stack that is not yanked (and is `to`, if given), and what was passed over."""
+    skipped: list[JsonValue] = []
+    for below in stack:
+        if below.target is None or not _differs(below.target, newest.target) or (to and _differs(below.target, to)):
+            continue
+        yanked = catalog.yanked(ref.model, below.target.version)
+        if yanked is None:
+            return below, skipped
+        if to is not None:
+            raise Refused(
+                f"{ref.model}:{to.version} is yanked: {shown(yanked.text)}",
+                code=Code.YANKED,
+                hint="unyank it first, or leave out to=",
+                ref=str(ref),
+            )
+        skipped.append({"version": below.target.version, "yanked": yanked.text})
+    raise NotFound(
+        f"{ref} is at {newest.version or 'nothing'}, and below it there is "
+        + (f"no {to.version}" if to else "nothing" + (" that is not yanked" if skipped else "")),
+        code=Code.NOTHING_TO_UNDO,
+        hint=f"'modelvault history {ref}' shows where it was; promote goes anywhere",
+        ref=str(ref),
+    )
+
+
+def _differs(one: Target, other: Target | None) -> bool:
+    return other is None or one.digest != other.digest
+
+
+def _prove(catalog: Catalog, model: str, move: Move) -> str:
+    """The target of `move` is published and all there; how far that was looked into.  Raises `Corrupt` if it is not."""
+    assert move.target is not None
+    claim = catalog.claim(model, move.target.version)
+    if _differs(claim.target, move.target):
+        raise Corrupt(
+            f"{model}:{move.target.version} is claimed with another digest than entry {move.seq} names",
+            code=Code.DIGEST_MISMATCH,
+            hint="a record was forged or restored; 'modelvault verify' tells more",
+            ref=f"{model}:{move.target.version}",
+        )
+    manifest = catalog.manifest(model, move.target)
+    level: Literal["bytes", "presence"] = "bytes" if manifest.size <= _PROVE_LIMIT else "presence"
+    for _ in prove(catalog.blobs, manifest, level):
+        pass
+    return level

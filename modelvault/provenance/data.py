@@ -1,0 +1,47 @@
+"""Fingerprints of training data: named and digested, never copied."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from modelvault.blobs import sources
+from modelvault.errors import Code, NotFound, shown
+from modelvault.wire import DataRef, canonical, digest_of
+
+__all__ = ["data_ref", "without_secrets"]
+
+
+def data_ref(source: str | os.PathLike[str]) -> DataRef:
+    """A reference to `source`: of a local file the digest of its bytes, of a folder that of the list of its files.
+
+    A URL is named only (``how="unread"``), without credentials, query or fragment.
+
+    Raises:
+        NotFound: `file-not-found`, there is no such file.
+    """
+    text = os.fspath(source)
+    if "://" in text:
+        return DataRef(uri=without_secrets(text), how="unread")
+    path = Path(text)
+    if not path.exists():
+        raise NotFound(f"there is no data at {shown(text)}", code=Code.FILE_NOT_FOUND, ref=text)
+    files = sources(path)
+    size = sum(file.size for file in files)
+    if path.is_file():
+        return DataRef(uri=path.as_posix(), how="sha256", digest=files[0].digest, size=size)
+    listing = canonical([[file.name, file.digest] for file in files])
+    return DataRef(uri=path.as_posix(), how="sha256-tree", digest=digest_of(listing), size=size)
+
+
+def without_secrets(url: str) -> str:
+    """`url` without user, password, query and fragment: what may stand in a record."""
+    if "://" not in url:
+        host, colon, path = url.partition(":")
+        return host.rpartition("@")[2] + colon + path
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.partition("://")[0] + "://"
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -1,0 +1,230 @@
+"""From files to a version: pick the number, store the bytes, take the label."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from modelvault import layout, reference
+from modelvault.blobs import Blobs, described, sources
+from modelvault.catalog import Catalog
+from modelvault.errors import AlreadyExists, Code, Conflict, InvalidInput, NotFound, Unsupported, shown
+from modelvault.journal import pauses
+from modelvault.provenance import data_ref, environment, git
+from modelvault.reference import Level, Number
+from modelvault.stores import Key, KeyMissing, Store, Taken
+from modelvault.stores.commit import commit
+from modelvault.wire import (
+    Claim,
+    Manifest,
+    Provenance,
+    Target,
+    VaultRecord,
+    digest_of,
+    plain,
+    read_sealed,
+    record,
+    seal,
+    write_manifest,
+)
+
+__all__ = ["Label", "content", "ensure_vault", "metrics_of", "publish"]
+
+_INLINE_MANIFEST = 16 * 1024
+"""A manifest of up to this many bytes stands in its claim, and in every move to it: no request of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Which number a version is to have: `version` exactly, or `bump` from the latest stable one (in the line of `base`).
+
+    Raises:
+        InvalidInput: `bad-version`, none was asked for, or both.
+    """
+
+    version: str | None
+    bump: Level | None
+    base: str | None
+
+    def __post_init__(self) -> None:
+        if self.version is not None and (self.bump is not None or self.base is not None):
+            raise InvalidInput(
+                "version= names the number, bump= and base= derive one: give one or the other", code=Code.BAD_VERSION
+            )
+        if self.bump not in {None, "major", "minor", "patch"}:
+            raise InvalidInput(
+                f"bump={shown(self.bump)!r} is no level", code=Code.BAD_VERSION, hint="major, minor or patch"
+            )
+
+    @property
+    def exact(self) -> bool:
+        """The number does not depend on what is there."""
+        return self.version is not None
+
+    def number(self, model: str, numbers: Iterable[Number]) -> Number:
+        """The number, given those that are taken."""
+        if self.version is not None:
+            return reference.number(self.version)
+        taken = list(numbers)
+        if self.bump is None and taken:
+            raise InvalidInput(
+                f"{model} has versions already, the newest {taken[0]}: which is this one?",
+                code=Code.BAD_VERSION,
+                hint='say bump="major" (callers must change), "minor" (predictions change) or "patch" (they do not), '
+                "or version=…",
+                ref=model,
+            )
+        base = None if self.base is None else reference.number(self.base)
+        return reference.next_number(taken, self.bump or "patch", base=base)
+
+
+def content(
+    format: str,
+    modules: Iterable[str],
+    params: Mapping[str, object] | None,
+    metrics: Mapping[str, float] | None,
+    data: Sequence[str | os.PathLike[str]],
+    notes: str,
+) -> dict[str, Any]:
+    """The members of a manifest that do not depend on number and files."""
+    refs = [data] if isinstance(data, str | os.PathLike) else data
+    return {
+        "format": format,
+        "params": plain(dict(params or {})),
+        "metrics": metrics_of(metrics),
+        "data": tuple(data_ref(source) for source in refs),
+        "notes": notes,
+        "environment": environment(modules),
+        "provenance": Provenance(git=commit_here) if (commit_here := git()) else None,
+    }
+
+
+def metrics_of(metrics: Mapping[str, float] | None) -> dict[str, float]:
+    """Metrics as plain finite floats; numbers of array libraries are taken.
+
+    Raises:
+        InvalidInput: `bad-value`, one is no number, or not finite.
+    """
+    try:
+        return {str(name): float(value) for name, value in (metrics or {}).items()}
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"a metric is no number: {shown(error)}", code=Code.BAD_VALUE) from error
+
+
+def publish(
+    catalog: Catalog, root: Path, *, model: str, label: Label, content: Mapping[str, Any], actor: str, now: datetime
+) -> tuple[Manifest, Claim]:
+    """Store what lies at `root` as a version.  Commit point: the create of its claim.
+
+    Raises:
+        AlreadyExists: `version-exists`.
+        Conflict: `journal-busy`, others took each number that came next.
+    """
+    found = sources(root)
+    if not found:
+        raise InvalidInput("there are no files to publish", code=Code.BAD_VALUE, ref=model)
+    make = partial(record, Manifest, model=model, **content)
+    files = described(found)
+    if label.exact and any(file.parts for file in files):
+        _spare_the_upload(catalog, make(version=label.number(model, ()), files=files))
+    stored = False
+    for pause in pauses():
+        number = label.number(model, () if label.exact else catalog.numbers(model))
+        make(version=number, files=files)  # refuses what cannot be recorded before anything is stored
+        if not stored:
+            files, stored = catalog.blobs.put_files(found, files), True
+        try:
+            return _take(catalog, make(version=number, files=files), actor, now, exact=label.exact)
+        except Taken:
+            pause()
+    raise Conflict(f"too many publishers of {model} at once", code=Code.JOURNAL_BUSY, hint="run it again", ref=model)
+
+
+def ensure_vault(store: Store, now: datetime, *, single_writer: bool) -> None:
+    """The root record is there and of a format that this release writes, or is made.
+
+    Raises:
+        Unsupported: `no-exclusive-create`, `newer-format`.
+        InvalidInput: `bad-value`, the place is in use for something else.
+    """
+    if not (store.exclusive or single_writer):
+        raise Unsupported(
+            f"the store at {store.url} cannot decide between writers",
+            code=Code.NO_EXCLUSIVE_CREATE,
+            hint="if you are the only one who writes there: open(url, single_writer=True)",
+            ref=store.url,
+        )
+    try:
+        raw = store.read(Key(layout.VAULT))
+    except KeyMissing:
+        raw = _make_vault(store, now)
+    read_sealed(VaultRecord, raw, layout.VAULT)
+
+
+def _make_vault(store: Store, now: datetime) -> bytes:
+    if next(iter(store.list("", limit=1)), None) is not None:
+        with contextlib.suppress(KeyMissing):  # another's first publish, this very moment
+            return store.read(Key(layout.VAULT))
+        raise InvalidInput(
+            f"{store.url} holds other things and is no vault",
+            code=Code.BAD_VALUE,
+            hint="name an empty or new folder: a vault has it to itself",
+            ref=store.url,
+        )
+    root = record(VaultRecord, format=1, id=os.urandom(16).hex(), created=now)
+    raw = seal(root)
+    try:
+        commit(store, Key(layout.VAULT), raw, txn=root.id)
+    except Taken as taken:
+        return taken.existing
+    return raw
+
+
+def _spare_the_upload(catalog: Catalog, manifest: Manifest) -> None:
+    """Fail before gigabytes are uploaded, if the number is taken by other content."""
+    try:
+        claim = catalog.claim(manifest.model, manifest.version)
+    except NotFound:
+        return
+    if claim.target.digest != digest_of(write_manifest(manifest)):
+        raise _exists(claim)
+
+
+def _take(catalog: Catalog, manifest: Manifest, actor: str, now: datetime, *, exact: bool) -> tuple[Manifest, Claim]:
+    """Claim the number for the manifest; `Taken` where another has it, and another number would do."""
+    target = _target(catalog.blobs, manifest)
+    claim = record(Claim, model=manifest.model, target=target, txn=os.urandom(16).hex(), created=now, actor=actor)
+    key, raw = layout.claim(manifest.model, manifest.version), seal(claim)
+    try:
+        commit(catalog.store, Key(key), raw, txn=claim.txn)
+    except Taken as taken:
+        theirs = read_sealed(Claim, taken.existing, key)
+        if theirs.target.digest == target.digest:
+            return manifest, theirs
+        if exact:
+            raise _exists(theirs) from None
+        raise
+    catalog.records.keep(key, claim, raw)
+    return manifest, claim
+
+
+def _target(blobs: Blobs, manifest: Manifest) -> Target:
+    raw = write_manifest(manifest)
+    where = {"inline": raw.decode()} if len(raw) <= _INLINE_MANIFEST else {"blob": blobs.put(raw)}
+    return record(Target, version=manifest.version, digest=digest_of(raw), size=len(raw), **where)
+
+
+def _exists(claim: Claim) -> AlreadyExists:
+    ref = f"{claim.model}:{claim.target.version}"
+    return AlreadyExists(
+        f"{ref} was published by {shown(claim.actor)} on {claim.created:%Y-%m-%d %H:%M:%S} UTC, with other content",
+        code=Code.VERSION_EXISTS,
+        hint='a number is never used twice: take another, or bump="patch"',
+        ref=ref,
+    )

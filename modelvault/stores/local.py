@@ -1,0 +1,364 @@
+"""A folder as a store: any POSIX file system, any number of processes, crashes included.
+
+An object is *staged* as ``.tmp-…`` in its folder, flushed, and given its name by a hard link, which fails where the name
+is taken; then the staged name goes and the folder is flushed.  So a name is there with all its bytes or not at all, at
+every instant and after every crash, and what a kill leaves behind is never listed.
+
+Where the file system has no hard links, Linux's ``renameat2(RENAME_NOREPLACE)`` does the same.  Where that is missing
+too, the object is written under its own name (`TornWrites` says so, once): the name is still exclusive, so `exclusive`
+stays true, but a reader may meet, and a crash may leave, a part of the bytes.
+
+Folders are entered one by one through descriptors and never through a symlink: what is planted inside a vault cannot
+lead outside.  Symlinks, pipes and the like are no objects: they are not listed, and reading one is `Untrusted`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from heapq import heapify, heappop
+from itertools import accumulate, islice
+from typing import Self
+
+from modelvault.errors import Code, Corrupt, InvalidInput, StoreError, Unsupported, Untrusted, VaultError, shown
+from modelvault.stores.port import READ_LIMIT, Data, Entry, Key, KeyExists, KeyMissing, Sink, Span, checked
+
+__all__ = ["LocalStore", "TornWrites"]
+
+_CHUNK = 1024 * 1024
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY  # a pipe must not hang
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+_NO_LINK = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+_NO_RENAME = {errno.ENOSYS, errno.EINVAL}
+_FULL = (Code.STORE_FULL, "free some space, or raise the quota")
+_DENIED = (Code.STORE_DENIED, "check who owns the folder, its mode, and whether it is mounted read-only")
+_FAILED = (Code.STORE_FAILED, "try again; if it stays so, look at the file system")
+_MEANING = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _FULL)
+_MEANING |= dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _DENIED)
+
+
+class TornWrites(UserWarning):
+    """The file system can give a name exclusively, but not a whole object at once."""
+
+
+class LocalStore:
+    """Objects as read-only files under `root`, which the first `create` makes; a symlink to it is resolved here, once.
+
+    An object cannot stand where a folder of other keys is (`KeyExists`), nor below an object (`StoreError`).
+    """
+
+    exclusive = True
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        path = os.fspath(root)
+        if not path or "\0" in path:
+            raise InvalidInput(f"not a path: {shown(repr(path))}", code=Code.BAD_VALUE)
+        if os.open not in os.supports_dir_fd:
+            hint = "local vaults need Linux or another POSIX system"
+            raise Unsupported(
+                "this platform cannot open a file within a folder", code=Code.NO_EXCLUSIVE_CREATE, hint=hint
+            )
+        with _door(path):
+            self.url = os.path.realpath(path)
+        self._warned = False
+
+    def private(self, key: Key) -> bool:
+        """Object, folders and root are the user's own and others cannot write them, nor replace what is above."""
+        user = os.geteuid()
+        *folders, file = accumulate([self.url, *checked(key).split("/")], "{}/{}".format)
+        try:
+            return (
+                all(_steady(os.lstat(above), user) for above in _parents(self.url))
+                and all(_owned(os.lstat(folder), user, stat.S_ISDIR) for folder in folders)
+                and _owned(os.lstat(file), user, stat.S_ISREG)
+            )
+        except OSError:
+            return False
+
+    def read(self, key: Key) -> bytes:
+        """The whole of a small object."""
+        with _door(key):
+            file, size = self._object(key)
+            with file:
+                if size > READ_LIMIT:
+                    raise Corrupt(f"{key} has {size} bytes and is no record", code=Code.TOO_LARGE, ref=key)
+                data = os.read(file, size)
+                while len(data) < size and (more := os.read(file, size - len(data))):
+                    data += more
+                return data
+
+    def create(self, key: Key, data: Data) -> None:
+        """Put `data` at `key` if nothing is there.  Commit point: the hard link."""
+        *folders, name = checked(key).split("/")
+        with _door(key):
+            folder = self._folder(folders, make=True)
+        with folder:
+            try:
+                self._publish(key, name, folder, data)
+            except KeyExists:
+                with _door(key):
+                    os.fsync(folder)  # what others build on must outlive a crash; its writer may not be so far
+                raise
+
+    def fetch(self, key: Key, spans: Sequence[Span], sink: Sink) -> None:
+        """Hand the bytes of `spans` to `sink`, span by span, at most 1 MiB at a time."""
+        with _door(key):
+            file, size = self._object(key)
+        with file:
+            for offset, length in spans:
+                at, end = offset, offset + length
+                while at < end:
+                    with _door(key):
+                        chunk = os.pread(file, min(end - at, _CHUNK), at) if 0 <= at < end <= size else b""
+                    if not chunk:
+                        raise Corrupt(f"{key} has {size} bytes, not {end}", code=Code.DIGEST_MISMATCH, ref=key)
+                    sink(at, chunk)
+                    at += len(chunk)
+
+    def list(self, prefix: str, *, limit: int | None = None) -> Iterator[Entry]:
+        """One level of the tree, read from the disk now."""
+        checked(prefix + "0" if prefix[-1:] in ("", "/") else prefix)
+        path, slash, start = prefix.rpartition("/")
+        with _door(prefix):
+            try:
+                folder = self._folder(path.split("/") if slash else [])
+            except (FileNotFoundError, NotADirectoryError):
+                return iter(())
+            with folder:
+                names = [*_names(folder, start)]
+                heapify(names)  # the first few of many do not cost a full sort
+                entries = (_entry(folder, path + slash, heappop(names)) for _ in range(len(names)))
+                return iter([*islice(filter(None, entries), limit)])
+
+    def delete(self, key: Key) -> None:
+        """Remove an object.  Its folders stay: others may be about to create in them."""
+        *folders, name = checked(key).split("/")
+        with (
+            _door(key),
+            suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError),
+            self._folder(folders) as folder,
+        ):
+            os.unlink(name, dir_fd=folder)
+
+    def _folder(self, names: Iterable[str], *, make: bool = False) -> _Open:
+        try:
+            here = _root(self.url, make=make)
+        except NotADirectoryError as error:
+            raise StoreError(f"{shown(self.url)} is not a folder", code=Code.STORE_FAILED) from error
+        for name in names:
+            with here:
+                here = _enter(name, here, make=make)
+        return here
+
+    def _object(self, key: Key) -> tuple[_Open, int]:
+        """The open object and its size."""
+        *folders, name = checked(key).split("/")
+        try:
+            with self._folder(folders) as folder:
+                file = _open(name, _FILE, folder)
+        except (FileNotFoundError, NotADirectoryError):
+            raise KeyMissing(key) from None
+        found = os.fstat(file)
+        if stat.S_ISREG(found.st_mode):
+            return file, found.st_size
+        with file:
+            raise KeyMissing(key) if stat.S_ISDIR(found.st_mode) else _planted(name)
+
+    def _publish(self, key: Key, name: str, folder: int, data: Data) -> None:
+        """Stage, flush, name, flush.  Commit point: the name, in `_give`."""
+        staged = f".tmp-{os.urandom(16).hex()}"
+        with _door(key):
+            if _found(name, folder):
+                raise KeyExists(key)
+            file = _Open(os.open(staged, _NEW, 0o444, dir_fd=folder))
+        try:
+            with file:
+                _fill(file, key, data)
+                with _door(key):
+                    os.fsync(file)
+                    self._give(name, folder, staged, file)
+        finally:
+            with suppress(OSError):
+                os.unlink(staged, dir_fd=folder)
+        with _door(key):
+            os.fsync(folder)
+
+    def _give(self, name: str, folder: int, staged: str, file: int) -> None:
+        """Give the staged file its name, if that is free; `FileExistsError` if not."""
+        try:
+            return os.link(staged, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+        except OSError as error:
+            if (found := _found(name, folder)) and os.path.samestat(found, os.fstat(file)):
+                return None  # NFS: it was done, and the reply was lost
+            if error.errno not in _NO_LINK:
+                raise
+        try:
+            return _rename(staged, name, folder)
+        except OSError as error:
+            if error.errno not in _NO_RENAME:
+                raise
+        if not self._warned:
+            self._warned = True
+            lacks = "has neither hard links nor exclusive renames: a crash can leave a part of an object"
+            warnings.warn(f"the file system of {shown(self.url)} {lacks}", TornWrites, stacklevel=4)
+        return _copy(file, name, folder)
+
+
+class _Open(int):
+    """A descriptor, closed by `with`."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):  # what was to be durable has been flushed
+            os.close(self)
+
+
+@contextmanager
+def _door(key: str) -> Iterator[None]:
+    """No `OSError` leaves but as an error of the vault.  What a source or a sink raises does not come this way."""
+    try:
+        yield
+    except VaultError:
+        raise
+    except FileExistsError:
+        raise KeyExists(key) from None
+    except OSError as error:
+        code, hint = _MEANING.get(error.errno or 0, _FAILED)
+        raise StoreError(f"{shown(key)}: {error.strerror}", code=code, hint=hint, ref=key) from error
+
+
+def _found(name: str, folder: int) -> os.stat_result | None:
+    with suppress(FileNotFoundError):
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    return None
+
+
+def _open(name: str, flags: int, folder: int) -> _Open:
+    try:
+        return _Open(os.open(name, flags, dir_fd=folder))
+    except FileNotFoundError:
+        raise
+    except OSError:
+        if (found := _found(name, folder)) and stat.S_IFMT(found.st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+            raise _planted(name) from None
+        raise
+
+
+def _enter(name: str, folder: int, *, make: bool) -> _Open:
+    """The folder `name` of `folder`; a new one is as open to others as the one above it."""
+    try:
+        return _open(name, _FOLDER, folder)
+    except FileNotFoundError:
+        if not make:
+            raise
+    with suppress(FileExistsError):
+        os.mkdir(name, 0o755 | os.fstat(folder).st_mode & _OTHERS, dir_fd=folder)
+    os.fsync(folder)
+    return _open(name, _FOLDER, folder)
+
+
+def _root(path: str, *, make: bool) -> _Open:
+    try:
+        return _Open(os.open(path, _FOLDER))
+    except FileNotFoundError:
+        if not make:
+            raise
+    with _root(os.path.dirname(path), make=True) as above:
+        return _enter(os.path.basename(path), above, make=True)
+
+
+def _planted(name: str) -> Untrusted:
+    hint = "a vault holds plain files and folders only: find out who put it there"
+    return Untrusted(f"{name} is a symlink or another special file", code=Code.UNSAFE_FOLDER, hint=hint)
+
+
+def _fill(file: int, key: Key, data: Data) -> None:
+    size, chunks = (len(data), iter([data])) if isinstance(data, bytes) else (data.size, data.chunks())
+    written = 0
+    for chunk in chunks:
+        with _door(key):
+            written += _write(file, chunk)
+    if written != size:
+        raise InvalidInput(f"the content says {size} bytes and gave {written}", code=Code.BAD_VALUE, ref=key)
+
+
+def _write(file: int, data: bytes) -> int:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+    return len(data)
+
+
+def _rename(staged: str, name: str, folder: int) -> None:
+    import ctypes  # noqa: PLC0415 - few file systems need it
+
+    noreplace = 1
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is None or call(folder, staged.encode(), folder, name.encode(), noreplace):
+        code = ctypes.get_errno() if call else errno.ENOSYS
+        raise OSError(code, os.strerror(code))
+
+
+def _copy(source: int, name: str, folder: int) -> None:
+    with _Open(os.open(name, _NEW, 0o444, dir_fd=folder)) as target:
+        try:
+            at = 0
+            while chunk := os.pread(source, _CHUNK, at):
+                at += _write(target, chunk)
+            os.fsync(target)
+        except OSError:
+            os.unlink(name, dir_fd=folder)  # ours, and a part at best
+            raise
+
+
+def _names(folder: int, start: str = "") -> Iterator[str]:
+    """The files and folders that begin with `start`; folders end with a slash, so that they sort as their keys do."""
+    with os.scandir(folder) as found:
+        for each in found:
+            if each.name.startswith(start) and each.name[0] != ".":
+                if each.is_dir(follow_symlinks=False):
+                    yield each.name + "/"
+                elif each.is_file(follow_symlinks=False):
+                    yield each.name
+
+
+def _entry(folder: int, path: str, name: str) -> Entry | None:
+    """A line of a listing, unless it is no key, or gone, or a folder that a crash or a delete left without objects."""
+    plain = name.removesuffix("/")
+    with suppress(InvalidInput):
+        checked(plain)
+        if plain != name:
+            return Entry(Key(path + name), 0) if _inhabited(plain, folder) else None
+        found = _found(name, folder)
+        return Entry(Key(path + name), found.st_size) if found else None
+    return None
+
+
+def _inhabited(name: str, folder: int) -> bool:
+    try:
+        with _open(name, _FOLDER, folder) as here:
+            return any(not below.endswith("/") or _inhabited(below[:-1], here) for below in _names(here))
+    except PermissionError:
+        return True  # not ours to see into, but there
+
+
+def _owned(found: os.stat_result, user: int, kind: Callable[[int], bool]) -> bool:
+    return found.st_uid == user and not found.st_mode & _OTHERS and kind(found.st_mode)
+
+
+def _steady(above: os.stat_result, user: int) -> bool:
+    """Nobody but the user and root can replace what this folder holds."""
+    return above.st_uid in (0, user) and (not above.st_mode & _OTHERS or bool(above.st_mode & stat.S_ISVTX))
+
+
+def _parents(path: str) -> Iterator[str]:
+    while path != (path := os.path.dirname(path)):
+        yield path

@@ -1,0 +1,157 @@
+"""The store port: bytes by key, five verbs, and none of them replaces a key.
+
+A store keeps *objects* under *keys*: paths of plain segments joined by ``/``.  The only write is `create`, which puts a
+whole object at a key if and only if nothing is there; it is the one atomic primitive that a disk, S3, GCS, Azure and
+SFTP share, and every promise of a vault rests on it.  `modelvault.testing.StoreSuite` proves a store against this page.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, NewType, Protocol, runtime_checkable
+
+from modelvault.errors import AlreadyExists, Code, InvalidInput, NotFound
+
+__all__ = [
+    "READ_LIMIT",
+    "Content",
+    "Data",
+    "Entry",
+    "Key",
+    "KeyExists",
+    "KeyMissing",
+    "Sink",
+    "Span",
+    "Store",
+    "Taken",
+    "checked",
+]
+
+Key = NewType("Key", str)
+
+READ_LIMIT = 16 * 1024 * 1024
+"""`Store.read` is for records: it refuses an object of more than this many bytes."""
+
+_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)
+_KEY_LIMIT = 600
+
+
+class KeyExists(AlreadyExists):
+    """`create` found an object at the key."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"{key} exists", code=Code.KEY_EXISTS, ref=key)
+
+
+class Taken(KeyExists):
+    """`commit` found the bytes of somebody else at the key: `existing`."""
+
+    def __init__(self, key: str, existing: bytes) -> None:
+        super().__init__(key)
+        self.existing = existing
+
+
+class KeyMissing(NotFound):
+    """Nothing is stored at the key."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"nothing is stored at {key}", code=Code.KEY_MISSING, ref=key)
+
+
+class Entry(NamedTuple):
+    """One line of a listing.  A folder's `key` ends with ``/`` and its `size` is 0."""
+
+    key: Key
+    size: int
+
+
+class Span(NamedTuple):
+    """A range of bytes: `length` bytes from `offset`."""
+
+    offset: int
+    length: int
+
+
+class Content(Protocol):
+    """Bytes that are too many to hold: `size` of them, in `chunks`, which can be read from the start again.
+
+    `chunks` may raise at any point, the end included (a source that changed, say): then nothing is created.
+    """
+
+    @property
+    def size(self) -> int: ...
+    def chunks(self) -> Iterator[bytes]: ...
+
+
+Data = bytes | Content
+Sink = Callable[[int, bytes], None]
+"""Takes `(offset in the object, bytes)`.  Chunks of one span come in order; spans may come in any order."""
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Bytes by key.
+
+    Every verb raises `InvalidInput` for a malformed key and `StoreError` where the store itself fails.
+    """
+
+    @property
+    def url(self) -> str:
+        """Where it is, for people and as an identity; never with credentials."""
+        ...
+
+    @property
+    def exclusive(self) -> bool:
+        """`create` is decided atomically between any number of writers."""
+        ...
+
+    def private(self, key: Key) -> bool:
+        """Only the user of this process can have put what stands at `key`."""
+        ...
+
+    def read(self, key: Key) -> bytes:
+        """The whole of a small object.
+
+        Raises:
+            KeyMissing: nothing is there.
+            Corrupt: `too-large`, it has more than `READ_LIMIT` bytes, so it is no record.
+        """
+        ...
+
+    def create(self, key: Key, data: Data) -> None:
+        """Put `data` at `key` if nothing is there: all of it or nothing, durable on return, never a replacement.
+
+        Raises:
+            KeyExists: something is there, untouched (it may be our own write, answered twice).
+            StoreError: it is not known whether the object is there, unless the code says otherwise.
+        """
+        ...
+
+    def fetch(self, key: Key, spans: Sequence[Span], sink: Sink) -> None:
+        """Hand the bytes of `spans` to `sink`, in chunks.
+
+        Raises:
+            KeyMissing: nothing is there.
+            Corrupt: `digest-mismatch`, the object ends before a span does.
+        """
+        ...
+
+    def list(self, prefix: str, *, limit: int | None = None) -> Iterator[Entry]:
+        """One level of the tree: the keys that begin with `prefix`, in order, at most `limit`; deeper ones as folders.
+
+        `prefix` is a folder (``a/b/``), optionally with the start of a name (``a/b/na``).  Strongly consistent: what was
+        created before the call is listed, and no cache stands between.
+        """
+        ...
+
+    def delete(self, key: Key) -> None:
+        """Remove an object; one that is not there is no error.  For upkeep alone: no other verb may call it."""
+        ...
+
+
+def checked(key: str) -> Key:
+    """`key`, if it is well formed: every adapter calls this before it touches anything."""
+    if len(key) <= _KEY_LIMIT and all(_SEGMENT.fullmatch(part) for part in key.split("/")):
+        return Key(key)
+    raise InvalidInput(f"not a key: {key[:80]!r}", code=Code.BAD_KEY)

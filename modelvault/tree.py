@@ -1,0 +1,137 @@
+"""The files of a version as a tree: read one, or lay them out in a folder.  Every byte is verified on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from modelvault.blobs import Blobs, parallel, sources
+from modelvault.cache import Cache
+from modelvault.errors import AlreadyExists, Code, Corrupt, InvalidInput, NotFound, StoreError, VaultError, shown
+from modelvault.wire import Digest, File, Manifest
+
+__all__ = ["Tree"]
+
+_READ_ONLY = 0o444
+
+
+class Tree:
+    """The files of the version whose manifest is `manifest`, with the digest `digest`."""
+
+    def __init__(self, manifest: Manifest, digest: Digest, blobs: Blobs, cache: Callable[[], Cache | None]) -> None:
+        self._files = {file.path: file for file in manifest.files}
+        self._digest = digest
+        self._blobs = blobs
+        self._cache = cache
+        self._ref = f"{manifest.model}:{manifest.version}"
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The portable paths of all files."""
+        return tuple(self._files)
+
+    def read(self, path: str) -> bytes:
+        """All bytes of one file.
+
+        Raises:
+            Corrupt: `bad-record`, the version has no such file; or as `Blobs.chunks`.
+        """
+        file = self._files.get(path)
+        if file is None:
+            raise Corrupt(
+                f"{self._ref} has no file {shown(path)}, which its format needs", code=Code.BAD_RECORD, ref=self._ref
+            )
+        return self._blobs.read(file)
+
+    def folder(self) -> Path:
+        """All files, in a folder of the cache, read-only.  What is there already is hashed, and made anew if damaged.
+
+        Raises:
+            InvalidInput: `bad-value`, the vault was opened without a cache.
+        """
+        cache = self._cache()
+        if cache is None:
+            raise InvalidInput(
+                "without a cache there is no place for the files",
+                code=Code.BAD_VALUE,
+                hint="name one: vault.fetch(ref, to=folder)",
+                ref=self._ref,
+            )
+        return cache.tree(self._digest, self._intact, self._lay_read_only)
+
+    def lay(self, to: Path, only: Sequence[str] = ()) -> Path:
+        """The files whose paths match one of the patterns `only` (all, if there are none), in `to`, which is new or empty.
+
+        They appear at once, when all are there and verified.
+
+        Raises:
+            AlreadyExists: `target-exists`, something is in `to`.
+            NotFound: `file-not-found`, a pattern matches nothing.
+            StoreError: `to` cannot be written.
+        """
+        files = self._matching(only)
+        stage = to.with_name(f".tmp-{os.urandom(16).hex()}")
+        try:
+            to.parent.mkdir(parents=True, exist_ok=True)
+            stage.mkdir(mode=0o700)
+            self._write(stage, files)
+            stage.chmod(0o777 & ~_umask())
+            stage.rename(to)
+        except OSError as error:
+            raise _unwritten(to, error) from error
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+        return to
+
+    def _matching(self, only: Sequence[str]) -> list[File]:
+        patterns = [only] if isinstance(only, str) else list(only)
+        for pattern in patterns:
+            if not fnmatch.filter(self._files, pattern):
+                raise NotFound(
+                    f"no file of {self._ref} matches {shown(pattern)!r}",
+                    code=Code.FILE_NOT_FOUND,
+                    hint=f"its files: {', '.join(list(self._files)[:10])}",
+                    ref=self._ref,
+                )
+        return [
+            file
+            for path, file in self._files.items()
+            if not patterns or any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
+        ]
+
+    def _lay_read_only(self, folder: Path) -> None:
+        self._write(folder, list(self._files.values()))
+        for path in self._files:
+            (folder / path).chmod(_READ_ONLY)
+
+    def _write(self, folder: Path, files: list[File]) -> None:
+        for parent in sorted({folder / os.path.dirname(file.path) for file in files}):
+            parent.mkdir(parents=True, exist_ok=True)
+        parallel(lambda file: self._blobs.write(file, folder / file.path), files)
+
+    def _intact(self, folder: Path) -> bool:
+        """`folder` holds these files, byte for byte, and nothing else."""
+        with contextlib.suppress(VaultError, OSError):
+            found = {source.name: source.digest for source in sources(folder)}
+            return found == {path: file.digest for path, file in self._files.items()}
+        return False
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _unwritten(to: Path, error: OSError) -> AlreadyExists | StoreError | OSError:
+    if isinstance(error, StoreError | Corrupt):
+        return error
+    if to.exists():
+        return AlreadyExists(
+            f"{to} exists", code=Code.TARGET_EXISTS, hint="name a folder that is new or empty", ref=str(to)
+        )
+    return StoreError(f"cannot write {to}: {error.strerror}", code=Code.STORE_DENIED, ref=str(to))

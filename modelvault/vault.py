@@ -1,0 +1,497 @@
+"""The vault: every verb, one method each.
+
+What a verb does before its commit point is harmless garbage if the process dies; what it does after is done.  Each verb
+has one commit point, and names it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from modelvault import formats, reference
+from modelvault import trust as trusted
+from modelvault.blobs import Blobs, parallel
+from modelvault.cache import Cache, Records
+from modelvault.catalog import Catalog, Found
+from modelvault.errors import Code, InvalidInput, NotFound, shown
+from modelvault.reference import Level, Number, NumberRef
+from modelvault.stores import Key, Store, connect
+from modelvault.tree import Tree
+from modelvault.version import Version
+from modelvault.wire import Digest, Manifest, Move, Note, NoteKind, record
+
+if TYPE_CHECKING:
+    from modelvault.diff import Diff
+    from modelvault.gates import Gate
+    from modelvault.moving import Who
+    from modelvault.publishing import Label
+    from modelvault.upkeep.verify import Report
+
+__all__ = ["Draft", "Vault", "load", "open"]
+
+def open(
+    url: str | os.PathLike[str] | None = None,
+    *,
+    cache: bool | str | os.PathLike[str] = True,
+    trust: Literal["pickle"] | None = None,
+    single_writer: bool = False,
+    **storage_options: object,
+) -> Vault:
+    """The vault at `url`: a folder, or a URL of a store.  Nothing is read or written until a verb asks for it.
+
+    Args:
+        url: a path, ``file://…`` or ``memory://name``; ``$MODELVAULT_URL``, else the user's own local vault, if left out.
+        cache: where verified content is kept: True for ``$MODELVAULT_CACHE`` or the user's cache folder, a path, or False.
+        trust: ``"pickle"`` loads pickles that anyone who can write to the vault may have made.
+        single_writer: write to a store that cannot decide between writers; there must be only one.
+        storage_options: for the store.
+
+    Raises:
+        Unsupported: `unknown-store`, there is no store for such a URL.
+        InvalidInput: `bad-value`, an option or the URL is malformed.
+        Untrusted: `unsafe-folder`, others could change the cache.
+    """
+    store = connect(url if url is not None else os.environ.get("MODELVAULT_URL") or _own_vault(), **storage_options)
+    return Vault(store, cache=_cache(cache), trust=trust, single_writer=single_writer)
+
+
+def load(ref: str, *, vault: Vault | str | os.PathLike[str] | None = None) -> Any:
+    """The object that `ref` names, for application start-up: `Vault.load` on `vault`, or on the vault that `open` finds."""
+    return (vault if isinstance(vault, Vault) else open(vault)).load(ref)
+
+
+def _own_vault() -> Path:
+    import platformdirs
+
+    return platformdirs.user_data_path("modelvault", appauthor=False)
+
+
+def _cache(where: bool | str | os.PathLike[str]) -> Path | None:  # noqa: FBT001 - mirrors `open`
+    if isinstance(where, bool):
+        return _own_cache() if where else None
+    return Path(where)
+
+
+def _own_cache() -> Path:
+    named = os.environ.get("MODELVAULT_CACHE")
+    if named:
+        return Path(named)
+    import platformdirs
+
+    return platformdirs.user_cache_path("modelvault", appauthor=False)
+
+
+@dataclass
+class Draft:
+    """A version in the making: write its files below `path`, set what should be recorded, and leave the ``with`` block."""
+
+    path: Path
+    params: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    data: list[str | os.PathLike[str]] = field(default_factory=list)
+    notes: str = ""
+    version: Version | None = None
+    """The published version, once the block has been left without an exception."""
+
+
+class Vault:
+    """One root URL that holds models.  Make one with `open`; use it from any number of threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        cache: Path | None = None,
+        trust: str | None = None,
+        single_writer: bool = False,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """A vault in `store`.  `clock` dates the records; nothing is decided by it."""
+        self._store = store
+        self._trust = trusted.level(trust)
+        self._single_writer = single_writer
+        self._clock = clock
+        self._ensured = False
+        self._cache_folder = cache
+        self._opened: Cache | None = None
+        kept = None if _is_near(store) else self._cache()
+        records = Records(store, kept.records(store.url) if kept else None)
+        self._catalog = Catalog(records, Blobs(store, kept.blobs if kept else None))
+
+    @property
+    def url(self) -> str:
+        """Where the vault is."""
+        return self._store.url
+
+    def __repr__(self) -> str:
+        return f"<Vault {shown(self.url)}>"
+
+    # --- publish ---------------------------------------------------------------------------------------------------
+
+    def publish(
+        self,
+        model: str,
+        obj: object,
+        *,
+        version: str | None = None,
+        bump: Level | None = None,
+        base: str | None = None,
+        format: str | None = None,
+        params: Mapping[str, object] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        data: Sequence[str | os.PathLike[str]] = (),
+        notes: str = "",
+        actor: str | None = None,
+    ) -> Version:
+        """Store `obj` as a new version of `model`, for ever.  Commit point: the create of the version's claim.
+
+        Safe if any number of publishers do it at once: one gets the number, the others an error that says who has it
+        (with `bump`, the next number).  Publishing equal content under the same number again returns what is there.
+
+        Args:
+            obj: a Python object; or a `Path`, of a file or folder to be stored as it is.
+            version: the number, such as ``"1.4.0"`` or ``"2.0.0-rc.1"``.
+            bump: instead: how far from the latest stable version.  The first version of a model is 1.0.0.
+            base: with `bump`, the version to go on from: ``bump="patch", base="1.4.2"`` is a hotfix of the line 1.4.
+            format: ``"cloudpickle"``, ``"files"``, ``"numpy"`` or an installed one; chosen by the object if left out.
+            params: parameters of the algorithm, of any type; what JSON cannot say is kept as its `repr`.
+            metrics: finite numbers by name.
+            data: what it was trained on: paths, which are hashed, or URLs, which are named.
+            notes: what changed, known issues.
+            actor: who publishes; ``$MODELVAULT_ACTOR`` or the login name if left out.
+
+        Raises:
+            AlreadyExists: `version-exists`, with who published it and when.
+            InvalidInput: a name, number or value is malformed, or the object cannot be stored.
+        """
+        from modelvault.publishing import Label, content
+
+        label = Label(version, bump, base)
+        chosen = formats.choose(obj, format)
+        if isinstance(obj, Path) and chosen.name == "files":
+            if not obj.exists():
+                raise NotFound(f"there is nothing at {shown(obj)}", code=Code.FILE_NOT_FOUND, ref=str(obj))
+            return self._publish(model, obj, label, content("files", (), params, metrics, data, notes), actor)
+        with _scratch() as folder:
+            modules = tuple(chosen.dump(obj, folder))
+            said = content(chosen.name, modules, params, metrics, data, notes)
+            return self._publish(model, folder, label, said, actor)
+
+    @contextlib.contextmanager
+    def draft(
+        self,
+        model: str,
+        *,
+        version: str | None = None,
+        bump: Level | None = None,
+        base: str | None = None,
+        actor: str | None = None,
+    ) -> Iterator[Draft]:
+        """Write the files of a new version by hand, in a ``with`` block; on an exception nothing is published.
+
+        Takes and raises what `publish` does.  Commit point: the create of the version's claim, at the end of the block.
+        """
+        from modelvault.publishing import Label, content
+
+        label = Label(version, bump, base)
+        with _scratch() as folder:
+            draft = Draft(folder)
+            yield draft
+            said = content("files", (), draft.params, draft.metrics, draft.data, draft.notes)
+            draft.version = self._publish(model, folder, label, said, actor)
+
+    # --- read ------------------------------------------------------------------------------------------------------
+
+    def load(self, ref: str) -> Any:
+        """The object of the version that `ref` names.  Every byte is verified before any of it is deserialised.
+
+        Raises:
+            NotFound: nothing answers to `ref`.
+            Untrusted: `format-not-trusted`, its format can run code, and others can write to this vault.
+            Corrupt: what is stored is not what was published.
+            Unsupported: its format, or a package that it needs, is not installed.
+        """
+        found = self._catalog.resolve(reference.parse(ref))
+        manifest = self._catalog.manifest(found.model, found.target)
+        format = formats.named(manifest.format)
+        trusted.check(
+            format.name,
+            safe=format.safe,
+            private=format.safe or self._store.private(Key(found.key)),
+            trust=self._trust,
+            ref=f"{manifest.model}:{manifest.version}",
+        )
+        return format.load(self._tree(manifest, found))
+
+    def fetch(
+        self, ref: str, to: str | os.PathLike[str] | None = None, *, only: Sequence[str] = ()
+    ) -> Path:
+        """The verified files of a version, in a folder.  Nothing of them is run.
+
+        Args:
+            ref: the version.
+            to: a folder that is new or empty; a read-only folder of the cache if left out.
+            only: patterns such as ``"*.json"``: of these files alone.  Needs `to`.
+
+        Raises:
+            NotFound: nothing answers to `ref`, or to a pattern.
+            AlreadyExists: `target-exists`, `to` is not empty.
+            Corrupt: what is stored is not what was published.
+        """
+        found = self._catalog.resolve(reference.parse(ref))
+        tree = self._tree(self._catalog.manifest(found.model, found.target), found)
+        if to is not None:
+            return tree.lay(Path(to), only)
+        if only:
+            raise InvalidInput("only= needs a folder to put the files in", code=Code.BAD_VALUE, hint="fetch(ref, to=…)")
+        return tree.folder()
+
+    def version(self, ref: str) -> Version:
+        """What is known of the version that `ref` names; no file is read.
+
+        Raises:
+            NotFound: nothing answers to `ref`.
+            Corrupt: its records are damaged.
+        """
+        return self._version(self._catalog.resolve(reference.parse(ref)))
+
+    def models(self) -> list[str]:
+        """The names of all models, in order."""
+        return self._catalog.models()
+
+    def versions(self, model: str) -> list[Version]:
+        """All versions of a model, newest first; none, if there is no such model."""
+        model = reference.model_name(model)
+        found = self._catalog.numbers(model)
+        return parallel(lambda number: self._version(self._catalog.resolve(NumberRef(model, number))), found)
+
+    def aliases(self, model: str) -> dict[str, Move]:
+        """The newest move of each alias of a model."""
+        model = reference.model_name(model)
+        return {alias: self._catalog.newest(model, alias) for alias in self._catalog.aliases(model)}
+
+    def history(self, alias: str) -> list[Move]:
+        """All moves of an alias such as ``"fraud@prod"``, newest first, the chain of digests checked.
+
+        Raises:
+            NotFound: `alias-not-found`.
+            Corrupt: `journal-broken`, with the seq where the chain breaks.
+        """
+        ref = reference.parse_alias(alias)
+        moves = self._catalog.journal(ref.model, ref.alias).entries()
+        return moves or [self._catalog.newest(ref.model, ref.alias)]
+
+    def notes(self, ref: str) -> list[Note]:
+        """All notes on a version, newest first."""
+        found = self._catalog.resolve(reference.parse(ref))
+        return self._catalog.notes(found.model, found.target.version).entries()
+
+    def diff(self, a: Version | str, b: Version | str) -> Diff:
+        """What version `b` changes against version `a`."""
+        from modelvault.diff import compare
+
+        old, new = (one if isinstance(one, Version) else self.version(one) for one in (a, b))
+        return compare(old.manifest, new.manifest)
+
+    def verify(self, ref: str | None = None, *, level: Literal["structure", "presence", "bytes"] = "bytes") -> Report:
+        """Check what is stored, and report all that is wrong.
+
+        Args:
+            ref: a version or alias; the whole vault if left out.
+            level: ``"structure"`` the records and their chains; ``"presence"`` also that each blob is there, with its
+                size; ``"bytes"`` also every byte.
+        """
+        from modelvault.upkeep.verify import verify
+
+        fresh = Catalog(Records(self._store), Blobs(self._store))
+        return verify(fresh, None if ref is None else reference.parse(ref), level)
+
+    # --- move ------------------------------------------------------------------------------------------------------
+
+    def promote(
+        self,
+        alias: str,
+        to: Version | str,
+        *,
+        reason: str,
+        expect: str | None = None,
+        gates: Sequence[Gate] = (),
+        actor: str | None = None,
+    ) -> Move:
+        """Point an alias at a version.  Commit point: the create of the alias's next entry.
+
+        Takes exactly the version that is named, yanked or not.
+
+        Args:
+            alias: such as ``"fraud@prod"``; it is made by its first promotion.
+            to: a version, its number, or a ref of the same model.
+            reason: why; it stays in the history.
+            expect: the number that the alias must point to now; ``""`` that it must not exist.
+            gates: checks that may refuse; they see the current and the proposed manifest.
+            actor: who promotes.
+
+        Raises:
+            Conflict: `alias-moved`, it does not point to what was expected.
+            Refused: `gate-refused`, with every reason.
+            NotFound: there is no such version.
+            CommitUncertain: the store could not say whether it happened.
+        """
+        from modelvault import moving
+
+        ref = reference.parse_alias(alias)
+        target = self._within(ref.model, to).target
+        return moving.promote(self._catalog, ref, target, self._who(actor, reason), expect=expect, gates=gates)
+
+    def rollback(
+        self,
+        alias: str,
+        *,
+        reason: str,
+        to: Version | str | None = None,
+        expect: str | None = None,
+        actor: str | None = None,
+    ) -> Move:
+        """Point an alias back at what it pointed to before.  Commit point: the create of the alias's next entry.
+
+        An undo, not a swap: a second rollback goes one further back.  Yanked versions are passed over, and the move says
+        so (``evidence["skipped"]``).  The target is proven present first, and up to 64 MiB every byte of it is verified.
+
+        Args:
+            alias: such as ``"fraud@prod"``.
+            reason: why; it stays in the history.
+            to: go back as far as this version, which the alias must have pointed to.
+            expect: the number that the alias must point to now.
+            actor: who rolls back.
+
+        Raises:
+            NotFound: `nothing-to-undo`; `alias-not-found`.
+            Conflict: `alias-moved`, it does not point to what was expected.
+            Refused: `yanked`, the version given as `to` is yanked.
+            Corrupt: the target is damaged; the alias stays where it is.
+        """
+        from modelvault import moving
+
+        ref = reference.parse_alias(alias)
+        target = None if to is None else self._within(ref.model, to).target
+        return moving.rollback(self._catalog, ref, self._who(actor, reason), to=target, expect=expect)
+
+    # --- note ------------------------------------------------------------------------------------------------------
+
+    def note(
+        self,
+        ref: str,
+        text: str,
+        *,
+        kind: NoteKind = "remark",
+        metrics: Mapping[str, float] | None = None,
+        actor: str | None = None,
+    ) -> Note:
+        """Add a remark to a version, for ever.  Commit point: the create of the version's next note.
+
+        Raises:
+            NotFound: nothing answers to `ref`.
+            InvalidInput: `bad-value`, there is no such kind, or a metric is not finite.
+        """
+        from modelvault.publishing import metrics_of
+
+        found = self._catalog.resolve(reference.parse(ref))
+        who = self._who(actor, text)
+        journal = self._catalog.notes(found.model, found.target.version)
+        return journal.append(
+            lambda _, slot: record(
+                Note,
+                model=found.model,
+                version=found.target.version,
+                seq=slot.seq,
+                prev=slot.prev,
+                txn=who.txn,
+                kind=kind,
+                text=who.reason,
+                metrics=metrics_of(metrics),
+                actor=who.actor,
+                at=who.at,
+            )
+        )
+
+    def yank(self, ref: str, *, reason: str, actor: str | None = None) -> Note:
+        """Take a version out of ranges and rollbacks; whoever names it exactly still gets it.  Raises as `note`."""
+        return self.note(ref, reason, kind="yank", actor=actor)
+
+    def unyank(self, ref: str, *, reason: str, actor: str | None = None) -> Note:
+        """Undo a yank.  Raises as `note`."""
+        return self.note(ref, reason, kind="unyank", actor=actor)
+
+    # --- parts of the verbs ----------------------------------------------------------------------------------------
+
+    def _publish(self, model: str, root: Path, label: Label, said: Mapping[str, Any], actor: str | None) -> Version:
+        from modelvault import publishing
+        from modelvault.provenance import actor as named
+
+        model = reference.model_name(model)
+        if not self._ensured:
+            publishing.ensure_vault(self._store, self._clock(), single_writer=self._single_writer)
+            self._ensured = True
+        manifest, claim = publishing.publish(
+            self._catalog, root, model=model, label=label, content=said, actor=named(actor), now=self._clock()
+        )
+        return Version(manifest, claim, self)
+
+    def _version(self, found: Found) -> Version:
+        claim = self._catalog.claim(found.model, found.target.version)
+        return Version(self._catalog.manifest(found.model, found.target), claim, self)
+
+    def _tree(self, manifest: Manifest, found: Found) -> Tree:
+        return Tree(manifest, Digest(found.target.digest), self._catalog.blobs, self._cache)
+
+    def _cache(self) -> Cache | None:
+        if self._opened is None and self._cache_folder is not None:
+            self._opened = Cache(self._cache_folder)
+        return self._opened
+
+    def _within(self, model: str, to: Version | str) -> Found:
+        """What `to` names: a version, its number, or a ref; of `model`, and of this vault."""
+        ref = _named(model, to)
+        if ref.model != model:
+            raise InvalidInput(
+                f"{ref} is no version of {model}", code=Code.BAD_REF, hint="an alias points within its model", ref=str(ref)
+            )
+        found = self._catalog.resolve(ref)
+        if isinstance(to, Version) and to.digest != found.target.digest:
+            raise InvalidInput(
+                f"{ref} is another version in this vault", code=Code.BAD_REF, hint="publish it here first", ref=str(ref)
+            )
+        return found
+
+    def _who(self, actor: str | None, reason: str) -> Who:
+        from modelvault import moving
+        from modelvault.provenance import actor as named
+
+        return moving.Who(named(actor), moving.reason_given(reason), self._clock(), os.urandom(16).hex())
+
+
+def _named(model: str, to: Version | str) -> reference.Ref:
+    if isinstance(to, Version):
+        return NumberRef(to.model, Number(to.number))
+    if reference.is_number(str(to)):
+        return NumberRef(model, Number(to))
+    return reference.parse(to)
+
+
+def _is_near(store: Store) -> bool:
+    """Its bytes are as quick to read as a cache's."""
+    scheme, found, _ = store.url.partition("://")
+    return not found or scheme in {"file", "memory"}
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    """A private folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="modelvault-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)

@@ -1,0 +1,145 @@
+"""A version, as a value: what `publish` returns and a ref names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any, Protocol
+
+from modelvault.diff import Diff
+from modelvault.errors import shown
+from modelvault.wire import Claim, DataRef, Environment, File, JsonValue, Manifest, Note, Provenance
+
+__all__ = ["Version"]
+
+
+class _Vault(Protocol):
+    """The verbs that a version offers on itself."""
+
+    def load(self, ref: str) -> Any: ...
+    def fetch(self, ref: str, to: str | PathLike[str] | None = None, *, only: Sequence[str] = ()) -> Path: ...
+    def diff(self, a: Any, b: Any) -> Diff: ...
+    def notes(self, ref: str) -> list[Note]: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Version:
+    """One immutable published release of a model.  Equal versions have equal digests."""
+
+    manifest: Manifest
+    claim: Claim
+    _vault: _Vault = field(repr=False)
+
+    @property
+    def model(self) -> str:
+        """The name of the model."""
+        return self.manifest.model
+
+    @property
+    def number(self) -> str:
+        """The semantic version, such as ``1.4.0``."""
+        return self.manifest.version
+
+    @property
+    def digest(self) -> str:
+        """``sha256:<64 hex>`` of the manifest, which names the digest of every file."""
+        return self.claim.target.digest
+
+    @property
+    def ref(self) -> str:
+        """``model:number``."""
+        return f"{self.model}:{self.number}"
+
+    @property
+    def created(self) -> datetime:
+        """When it was published, by the publisher's clock (UTC)."""
+        return self.claim.created
+
+    @property
+    def actor(self) -> str:
+        """Who published it."""
+        return self.claim.actor
+
+    @property
+    def format(self) -> str:
+        """How the object is stored."""
+        return self.manifest.format
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """Its files: path, size in bytes, digest."""
+        return self.manifest.files
+
+    @property
+    def size(self) -> int:
+        """The bytes of all files."""
+        return self.manifest.size
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Metrics that were recorded at publish."""
+        return self.manifest.metrics
+
+    @property
+    def params(self) -> Mapping[str, JsonValue]:
+        """Parameters of the algorithm."""
+        return self.manifest.params
+
+    @property
+    def data(self) -> tuple[DataRef, ...]:
+        """What it was trained on."""
+        return self.manifest.data
+
+    @property
+    def notes(self) -> str:
+        """The text that was recorded at publish."""
+        return self.manifest.notes
+
+    @property
+    def environment(self) -> Environment | None:
+        """The interpreter and packages that it was published with."""
+        return self.manifest.environment
+
+    @property
+    def provenance(self) -> Provenance | None:
+        """The code that it came from."""
+        return self.manifest.provenance
+
+    def load(self) -> Any:
+        """The object: as `Vault.load`."""
+        return self._vault.load(self.ref)
+
+    def fetch(self, to: str | PathLike[str] | None = None, *, only: Sequence[str] = ()) -> Path:
+        """Its files in a folder: as `Vault.fetch`."""
+        return self._vault.fetch(self.ref, to, only=only)
+
+    def diff(self, other: Version | str) -> Diff:
+        """What `other` changes: as `Vault.diff`."""
+        return self._vault.diff(self, other)
+
+    def remarks(self) -> list[Note]:
+        """The notes made since, newest first."""
+        return self._vault.notes(self.ref)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Version) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        return f"<Version {self.ref} {self.digest[:19]}…>"
+
+    def __str__(self) -> str:
+        lines = [f"{self.ref}  {self.digest}"]
+        lines.append(f"  published {self.created:%Y-%m-%d %H:%M:%S} UTC by {shown(self.actor)}")
+        lines.append(f"  {self.format}, {len(self.files)} file(s), {self.size:,} bytes")
+        for name, values in (("metrics", self.metrics), ("params", self.params)):
+            if values:
+                lines.append(f"  {name}: " + shown(", ".join(f"{key}={value}" for key, value in values.items()), 1000))
+        if self.notes:
+            lines.append(f"  notes: {shown(self.notes, 1000)}")
+        return "\n".join(lines)
