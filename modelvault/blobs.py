@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from modelvault import layout
+from modelvault.canonical import Digest, digest_of
 from modelvault.errors import Code, CommitUncertain, Corrupt, InvalidInput, StoreError, Unsupported, VaultError, shown
+from modelvault.paths import portable_path, portable_paths
 from modelvault.stores import Content, Key, KeyExists, KeyMissing, Span, Store
-from modelvault.wire import Digest, File, Part, digest_of, portable_path, portable_paths
+from modelvault.wire import File, Part
 
 __all__ = ["INLINE_LIMIT", "Blobs", "Source", "described", "parallel", "sources"]
 
@@ -237,8 +239,7 @@ class Blobs:
     def write(self, file: File, path: Path) -> None:
         """Put `file` at `path`, which is new.  Raises as `chunks`, and then leaves what it wrote."""
         with open(path, "xb", buffering=0) as out:
-            for chunk in self.chunks(file):
-                out.write(chunk)
+            out.writelines(self.chunks(file))
 
     def present(self, part: Part) -> bool:
         """The blob of `part` is there, and long enough."""

@@ -16,10 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
+from modelvault.canonical import Digest, digest_of
 from modelvault.errors import Code, Corrupt, NotFound, StoreError, Untrusted, VaultError
 from modelvault.stores import Key, Store
 from modelvault.stores.local import LocalStore
-from modelvault.wire import Claim, Digest, Move, Note, digest_of, read_sealed
+from modelvault.wire import Claim, Move, Note, read_sealed
 
 __all__ = ["Cache", "Records", "Stored"]
 
@@ -176,4 +177,3 @@ def _own_folder(folder: Path) -> Path:
             ref=str(folder),
         )
     return folder
-

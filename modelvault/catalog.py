@@ -116,7 +116,9 @@ class Catalog:
         if move is None:
             names = self.aliases(model)
             hint = f"aliases of {model}: {', '.join(names)}" if names else f"{model} has no alias: promote a version"
-            raise NotFound(f"there is no alias {model}@{alias}", code=Code.ALIAS_NOT_FOUND, hint=hint, ref=f"{model}@{alias}")
+            raise NotFound(
+                f"there is no alias {model}@{alias}", code=Code.ALIAS_NOT_FOUND, hint=hint, ref=f"{model}@{alias}"
+            )
         return move
 
     def yanked(self, model: str, number: str) -> Note | None:
@@ -209,9 +211,7 @@ class Catalog:
                 f"there is no {ref}", code=Code.VERSION_NOT_FOUND, hint=f"versions of {model}: {some}", ref=ref
             )
         models = ", ".join(self.models()[:5]) or "none yet"
-        return NotFound(
-            f"there is no model {model}", code=Code.MODEL_NOT_FOUND, hint=f"models here: {models}", ref=ref
-        )
+        return NotFound(f"there is no model {model}", code=Code.MODEL_NOT_FOUND, hint=f"models here: {models}", ref=ref)
 
     def _folders(self, prefix: str) -> list[str]:
         return [layout.folder_name(entry.key) for entry in self.store.list(prefix) if entry.key.endswith("/")]

@@ -57,7 +57,11 @@ def _sections(old: Manifest, new: Manifest) -> list[tuple[str, Mapping[str, obje
         ("file", _files(old), _files(new)),
         ("environment", _environment(old), _environment(new)),
         ("code", _code(old), _code(new)),
-        ("text", {"format": old.format, "notes": old.notes or None}, {"format": new.format, "notes": new.notes or None}),
+        (
+            "text",
+            {"format": old.format, "notes": old.notes or None},
+            {"format": new.format, "notes": new.notes or None},
+        ),
     ]
 
 
@@ -84,4 +88,4 @@ def _code(manifest: Manifest) -> dict[str, object]:
 
 
 def _side(value: object) -> str:
-    return "–" if value is None else shown(value)
+    return "none" if value is None else shown(value)

@@ -142,7 +142,9 @@ class AlreadyExists(VaultError):
 class Conflict(VaultError):
     """Somebody else moved first.  `expected` and `actual` are version numbers (or "nothing")."""
 
-    def __init__(self, message: str, *, code: Code, hint: str = "", ref: str = "", expected: str = "", actual: str = "") -> None:
+    def __init__(
+        self, message: str, *, code: Code, hint: str = "", ref: str = "", expected: str = "", actual: str = ""
+    ) -> None:
         super().__init__(message, code=code, hint=hint, ref=ref)
         self.expected = expected
         self.actual = actual
@@ -151,7 +153,9 @@ class Conflict(VaultError):
 class Refused(VaultError):
     """A gate refused the move.  `verdicts` holds a reason per gate that said no."""
 
-    def __init__(self, message: str, *, code: Code, hint: str = "", ref: str = "", verdicts: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, message: str, *, code: Code, hint: str = "", ref: str = "", verdicts: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(message, code=code, hint=hint, ref=ref)
         self.verdicts = verdicts
 
@@ -179,7 +183,9 @@ class StoreError(VaultError, OSError):
 class CommitUncertain(VaultError):
     """The store took the write, or not, and could not say.  `key` and `txn` find out later: read `key`, look for `txn`."""
 
-    def __init__(self, message: str, *, code: Code, hint: str = "", ref: str = "", key: str = "", txn: str = "") -> None:
+    def __init__(
+        self, message: str, *, code: Code, hint: str = "", ref: str = "", key: str = "", txn: str = ""
+    ) -> None:
         super().__init__(message, code=code, hint=hint, ref=ref)
         self.key = key
         self.txn = txn

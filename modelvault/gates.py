@@ -37,7 +37,9 @@ class Verdict(NamedTuple):
 class Gate(Protocol):
     """Takes a proposal; answers with a verdict, or plain True or False."""
 
-    def __call__(self, proposal: Proposal, /) -> Verdict | bool: ...
+    def __call__(self, proposal: Proposal, /) -> Verdict | bool:
+        """The move may be made."""
+        ...
 
 
 def judge(gates: Sequence[Gate], proposal: Proposal) -> list[JsonValue]:

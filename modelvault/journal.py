@@ -8,6 +8,7 @@ trail and the undo stack (`docs/spec/v1.md`, Journals).
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,10 +16,11 @@ from typing import Generic, TypeVar
 
 from modelvault import layout
 from modelvault.cache import Records, Stored
+from modelvault.canonical import Digest
 from modelvault.errors import Code, Conflict, Corrupt
 from modelvault.stores import Key, KeyMissing, Taken
 from modelvault.stores.commit import commit
-from modelvault.wire import Digest, Move, Note, Target, seal
+from modelvault.wire import Move, Note, Target, seal
 
 __all__ = ["Journal", "Slot", "pauses", "restored", "undo_of"]
 
@@ -79,7 +81,7 @@ class Journal(Generic[AnyEntry]):
         if newest is None:
             return []
         stored = list(self._all(newest.record.seq))
-        for later, earlier in zip(stored, stored[1:], strict=False):
+        for later, earlier in itertools.pairwise(stored):
             if later.record.prev != earlier.digest:
                 raise self._broken(later.record.seq, f"it does not follow from entry {earlier.record.seq}")
         return [one.record for one in stored]

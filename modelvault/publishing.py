@@ -13,6 +13,7 @@ from typing import Any
 
 from modelvault import layout, reference
 from modelvault.blobs import Blobs, described, sources
+from modelvault.canonical import digest_of, plain
 from modelvault.catalog import Catalog
 from modelvault.errors import AlreadyExists, Code, Conflict, InvalidInput, NotFound, Unsupported, shown
 from modelvault.journal import pauses
@@ -20,19 +21,7 @@ from modelvault.provenance import data_ref, environment, git
 from modelvault.reference import Level, Number
 from modelvault.stores import Key, KeyMissing, Store, Taken
 from modelvault.stores.commit import commit
-from modelvault.wire import (
-    Claim,
-    Manifest,
-    Provenance,
-    Target,
-    VaultRecord,
-    digest_of,
-    plain,
-    read_sealed,
-    record,
-    seal,
-    write_manifest,
-)
+from modelvault.wire import Claim, Manifest, Provenance, Target, VaultRecord, read_sealed, record, seal, write_manifest
 
 __all__ = ["Label", "content", "ensure_vault", "metrics_of", "publish"]
 

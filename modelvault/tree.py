@@ -11,8 +11,9 @@ from pathlib import Path
 
 from modelvault.blobs import Blobs, parallel, sources
 from modelvault.cache import Cache
+from modelvault.canonical import Digest
 from modelvault.errors import AlreadyExists, Code, Corrupt, InvalidInput, NotFound, StoreError, VaultError, shown
-from modelvault.wire import Digest, File, Manifest
+from modelvault.wire import File, Manifest
 
 __all__ = ["Tree"]
 

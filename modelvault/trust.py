@@ -21,8 +21,10 @@ def level(text: str | None) -> Trust | None:
     Raises:
         InvalidInput: `bad-value`, there is no such level.
     """
-    if text is None or text == "pickle":
-        return text
+    if text is None:
+        return None
+    if text == "pickle":
+        return "pickle"
     raise InvalidInput(f"trust={text!r} is no trust level", code=Code.BAD_VALUE, hint='trust=None or trust="pickle"')
 
 

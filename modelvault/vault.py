@@ -19,13 +19,14 @@ from modelvault import formats, reference
 from modelvault import trust as trusted
 from modelvault.blobs import Blobs, parallel
 from modelvault.cache import Cache, Records
+from modelvault.canonical import Digest
 from modelvault.catalog import Catalog, Found
 from modelvault.errors import Code, InvalidInput, NotFound, shown
 from modelvault.reference import Level, Number, NumberRef
 from modelvault.stores import Key, Store, connect
 from modelvault.tree import Tree
 from modelvault.version import Version
-from modelvault.wire import Digest, Manifest, Move, Note, NoteKind, record
+from modelvault.wire import Manifest, Move, Note, NoteKind, record
 
 if TYPE_CHECKING:
     from modelvault.diff import Diff
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from modelvault.upkeep.verify import Report
 
 __all__ = ["Draft", "Vault", "load", "open"]
+
 
 def open(
     url: str | os.PathLike[str] | None = None,
@@ -156,6 +158,7 @@ class Vault:
         (with `bump`, the next number).  Publishing equal content under the same number again returns what is there.
 
         Args:
+            model: its name, such as ``"fraud"``.
             obj: a Python object; or a `Path`, of a file or folder to be stored as it is.
             version: the number, such as ``"1.4.0"`` or ``"2.0.0-rc.1"``.
             bump: instead: how far from the latest stable version.  The first version of a model is 1.0.0.
@@ -230,9 +233,7 @@ class Vault:
         )
         return format.load(self._tree(manifest, found))
 
-    def fetch(
-        self, ref: str, to: str | os.PathLike[str] | None = None, *, only: Sequence[str] = ()
-    ) -> Path:
+    def fetch(self, ref: str, to: str | os.PathLike[str] | None = None, *, only: Sequence[str] = ()) -> Path:
         """The verified files of a version, in a folder.  Nothing of them is run.
 
         Args:
@@ -460,7 +461,10 @@ class Vault:
         ref = _named(model, to)
         if ref.model != model:
             raise InvalidInput(
-                f"{ref} is no version of {model}", code=Code.BAD_REF, hint="an alias points within its model", ref=str(ref)
+                f"{ref} is no version of {model}",
+                code=Code.BAD_REF,
+                hint="an alias points within its model",
+                ref=str(ref),
             )
         found = self._catalog.resolve(ref)
         if isinstance(to, Version) and to.digest != found.target.digest:

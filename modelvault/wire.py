@@ -1,12 +1,9 @@
 """The records of a vault and their one byte form: `docs/spec/v1.md`, in code.
 
-A record is a JSON object in canonical form: UTF-8, keys sorted by code point, no spaces, no NaN, every value once.  All
-records but the manifest are *sealed*: their last member, ``"~sha256"``, is the SHA-256 of the record without it, so that
-any change of any bit shows.  A manifest needs no seal: the digest in its claim names its bytes.
-
-Reading is strict, for records are written by strangers: size, depth, duplicates and types are checked before a field is
-believed, and the names inside are bound to the key by `journal` and `catalog`.  Members that this release does not know
-are kept.  The only module that imports pydantic.
+A record is a JSON object in canonical form (`canonical`).  All records but the manifest are *sealed*: their last member,
+``"~sha256"``, is the SHA-256 of the record without it, so that any change of any bit shows.  A manifest needs no seal: the
+digest in its claim names its bytes.  Members that this release does not know are kept.  The names inside a record are
+bound to its key by `journal` and `catalog`.  The only module that imports pydantic.
 """
 
 from __future__ import annotations
@@ -14,13 +11,9 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import json
-import math
 import re
-import unicodedata
-from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal, NewType, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -36,12 +29,13 @@ from pydantic import (
 )
 
 from modelvault import reference
+from modelvault.canonical import RECORD_LIMIT, canonical, digest_of, parse
 from modelvault.errors import Code, Corrupt, InvalidInput, Unsupported, VaultError, shown
+from modelvault.paths import portable_path, portable_paths
 
 __all__ = [
     "Claim",
     "DataRef",
-    "Digest",
     "Environment",
     "File",
     "Git",
@@ -54,11 +48,6 @@ __all__ = [
     "Provenance",
     "Target",
     "VaultRecord",
-    "canonical",
-    "digest_of",
-    "plain",
-    "portable_path",
-    "portable_paths",
     "read_manifest",
     "read_sealed",
     "record",
@@ -66,13 +55,8 @@ __all__ = [
     "write_manifest",
 ]
 
-Digest = NewType("Digest", str)
-
-RECORD_LIMIT: Final = 16 * 1024 * 1024
-DEPTH_LIMIT: Final = 32
 FILES_LIMIT: Final = 100_000
 TEXT_LIMIT: Final = 64 * 1024
-_INTEGER_DIGITS: Final = 20
 _SEAL: Final = re.compile(rb'[{,]"~sha256":"([0-9a-f]{64})"\}\Z')
 _SEAL_LENGTH: Final = len(b',"~sha256":""}') + 64
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
@@ -80,169 +64,6 @@ _DIGEST: Final = r"^(sha256|blake3):[0-9a-f]{64}$"
 _SHA256: Final = r"^sha256:[0-9a-f]{64}$"
 _BLOB: Final = r"^sha256:[0-9a-f]{64}(\.[0-9a-f]{8,32})?$"
 _TXN: Final = r"^[0-9a-f]{32}$"
-
-
-# --- bytes ---------------------------------------------------------------------------------------------------------
-
-
-def canonical(value: JsonValue) -> bytes:
-    """The one byte form of a JSON value.
-
-    Raises:
-        InvalidInput: `bad-value`, a number that is not finite, or text that is not Unicode.
-    """
-    try:
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        return text.encode("utf-8")
-    except (ValueError, TypeError, RecursionError) as error:
-        raise InvalidInput(f"cannot be stored as JSON: {shown(error)}", code=Code.BAD_VALUE) from error
-
-
-def digest_of(data: bytes) -> Digest:
-    """The SHA-256 of `data`, as ``sha256:<64 hex>``."""
-    return Digest("sha256:" + hashlib.sha256(data).hexdigest())
-
-
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member stands twice")
-    return members
-
-
-def _integer(text: str) -> int:
-    if len(text) > _INTEGER_DIGITS:
-        raise ValueError("an integer of too many digits")
-    return int(text)
-
-
-def _constant(text: str) -> float:
-    raise ValueError(f"{text} is no JSON")
-
-
-def _depth(value: object) -> int:
-    deepest, level = 0, [value]
-    while level:
-        deepest += 1
-        level = [
-            child
-            for node in level
-            for child in (node.values() if isinstance(node, dict) else node if isinstance(node, list) else ())
-        ]
-    return deepest
-
-
-def _parse(raw: bytes) -> dict[str, Any]:
-    """The object in `raw`; ValueError, in words, unless it is canonical and within the limits."""
-    if len(raw) > RECORD_LIMIT:
-        raise ValueError(f"{len(raw):,} bytes, more than {RECORD_LIMIT:,}")
-    try:
-        value = json.loads(
-            raw.decode("utf-8"), object_pairs_hook=_members, parse_int=_integer, parse_constant=_constant
-        )
-    except RecursionError:
-        raise ValueError(f"nested deeper than {DEPTH_LIMIT}") from None
-    if not isinstance(value, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004 - one kind of failure, translated by the caller
-    if _depth(value) > DEPTH_LIMIT:
-        raise ValueError(f"nested deeper than {DEPTH_LIMIT}")
-    if canonical(value) != raw:
-        raise ValueError("not in canonical form")
-    return value
-
-
-# --- values --------------------------------------------------------------------------------------------------------
-
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE | re.ASCII)
-_PATH_LIMIT, _SEGMENT_LIMIT = 1024, 255
-
-
-def _segment_fault(segment: str) -> str:
-    if segment in {"", ".", ".."}:
-        return f"has the segment {segment!r}"
-    if segment[-1] in ". " or segment[0] == " ":
-        return "has a segment that begins or ends with a space, or ends with a dot"
-    if _RESERVED.fullmatch(segment):
-        return f"has the reserved name {segment!r}"
-    if len(segment.encode("utf-8", "replace")) > _SEGMENT_LIMIT:
-        return f"has a segment of more than {_SEGMENT_LIMIT} bytes"
-    return ""
-
-
-def _path_fault(path: str) -> str:
-    if len(path.encode("utf-8", "replace")) > _PATH_LIMIT:
-        return f"is longer than {_PATH_LIMIT} bytes"
-    if any(c in '\\:*?"<>|' or not c.isprintable() for c in path):
-        return "has a character that not every file system can store"
-    if unicodedata.normalize("NFC", path) != path:
-        return "is not in Unicode normal form C"
-    return next(filter(None, map(_segment_fault, path.split("/"))), "")
-
-
-def portable_path(path: str) -> str:
-    """`path`, if it is relative and means the same file on every system.
-
-    Raises:
-        InvalidInput: `bad-path`, with what is wrong with it.
-    """
-    fault = _path_fault(path)
-    if fault:
-        raise InvalidInput(
-            f"the path {shown(path)!r} {fault}", code=Code.BAD_PATH, hint="rename the file: letters, digits, '._-'"
-        )
-    return path
-
-
-def portable_paths(paths: Iterable[str]) -> None:
-    """Refuse paths that would fall onto each other on some system.
-
-    Raises:
-        InvalidInput: `bad-path`, two are equal but for case, or one is a folder of the other.
-    """
-    seen: dict[str, str] = {}
-    for path in paths:
-        other = seen.setdefault(_folded(path), path)
-        if other is not path:
-            raise InvalidInput(f"the paths {shown(other)!r} and {shown(path)!r} collide", code=Code.BAD_PATH)
-    for folded, path in seen.items():
-        parts = folded.split("/")
-        for depth in range(1, len(parts)):
-            other = seen.get("/".join(parts[:depth]), "")
-            if other:
-                raise InvalidInput(f"{shown(other)!r} is a file and a folder of {shown(path)!r}", code=Code.BAD_PATH)
-
-
-def _folded(path: str) -> str:
-    return unicodedata.normalize("NFC", path.casefold())
-
-
-_PLAIN_DEPTH = 16
-_REPR_LIMIT = 2_000
-
-
-def plain(value: object, depth: int = 0) -> JsonValue:
-    """`value` as JSON can say it: numbers, text and containers as they are, anything else as its `repr`.
-
-    A `repr` that holds an address becomes the name of the type, so that equal parameters stay equal.  NaN and the
-    infinities become ``"nan"``, ``"inf"`` and ``"-inf"``.
-    """
-    if value is None or isinstance(value, bool | str):
-        return str(value) if isinstance(value, str) else value
-    if isinstance(value, int):
-        return int(value) if abs(value) < 10 ** (_INTEGER_DIGITS - 1) else repr(int(value))
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else repr(float(value))
-    if depth < _PLAIN_DEPTH and isinstance(value, Mapping):
-        return {str(key): plain(member, depth + 1) for key, member in value.items()}
-    if depth < _PLAIN_DEPTH and isinstance(value, list | tuple):
-        return [plain(member, depth + 1) for member in value]
-    if callable(getattr(value, "item", None)) and getattr(value, "shape", None) == ():
-        item: object = value.item()  # type: ignore[attr-defined] # an array library's scalar
-        return plain(item, _PLAIN_DEPTH)
-    text = repr(value)
-    if " at 0x" in text or len(text) > _REPR_LIMIT:
-        return f"<{type(value).__module__}.{type(value).__qualname__}>"
-    return text
 
 
 def _instant(value: object) -> object:
@@ -602,14 +423,12 @@ def read_manifest(raw: bytes, expected: str, where: str) -> Manifest:
 
 def _read(kind: type[AnyRecord], body: bytes, where: str) -> AnyRecord:
     try:
-        members = _parse(body)
+        members = parse(body)
         _refuse_newer(kind, members.get("record"), where)
         return kind.model_validate_json(body)
     except ValidationError as error:
         raise _corrupt(kind, where, _fault(error)) from error
     except (ValueError, RecursionError) as error:
-        if isinstance(error, VaultError) and not isinstance(error, InvalidInput):
-            raise
         raise _corrupt(kind, where, shown(error)) from error
 
 

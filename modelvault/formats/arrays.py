@@ -55,6 +55,6 @@ class Arrays:
             raise Corrupt(f"not arrays of numpy: {error}", code=Code.BAD_RECORD) from error
 
 
-def _is_array(obj: object) -> bool:
+def _is_array(obj: Any) -> bool:
     numpy = sys.modules.get("numpy")
     return numpy is not None and type(obj) is numpy.ndarray and not obj.dtype.hasobject

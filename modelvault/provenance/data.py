@@ -7,8 +7,9 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from modelvault.blobs import sources
+from modelvault.canonical import canonical, digest_of
 from modelvault.errors import Code, NotFound, shown
-from modelvault.wire import DataRef, canonical, digest_of
+from modelvault.wire import DataRef
 
 __all__ = ["data_ref", "without_secrets"]
 

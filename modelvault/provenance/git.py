@@ -20,7 +20,9 @@ def git() -> Git | None:
         return None
     changed = _ask("status", "--porcelain", "--untracked-files=no")
     remote = _ask("remote", "get-url", "origin")
-    return Git(commit=commit, dirty=changed is None or bool(changed), remote=without_secrets(remote) if remote else None)
+    return Git(
+        commit=commit, dirty=changed is None or bool(changed), remote=without_secrets(remote) if remote else None
+    )
 
 
 def _ask(*words: str) -> str | None:

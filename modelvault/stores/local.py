@@ -36,11 +36,13 @@ _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _NO_LINK = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 _NO_RENAME = {errno.ENOSYS, errno.EINVAL}
-_FULL = (Code.STORE_FULL, "free some space, or raise the quota")
-_DENIED = (Code.STORE_DENIED, "check who owns the folder, its mode, and whether it is mounted read-only")
-_FAILED = (Code.STORE_FAILED, "try again; if it stays so, look at the file system")
-_MEANING = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _FULL)
-_MEANING |= dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _DENIED)
+_FULL = dict.fromkeys([errno.ENOSPC, errno.EDQUOT], Code.STORE_FULL)
+_DENIED = dict.fromkeys([errno.EACCES, errno.EPERM, errno.EROFS], Code.STORE_DENIED)
+_HINTS = {
+    Code.STORE_FULL: "free some space, or raise the quota",
+    Code.STORE_DENIED: "check who owns the folder, its mode, and whether it is mounted read-only",
+    Code.STORE_FAILED: "try again; if it stays so, look at the file system",
+}
 
 
 class TornWrites(UserWarning):
@@ -60,10 +62,7 @@ class LocalStore:
         if not path or "\0" in path:
             raise InvalidInput(f"not a path: {shown(repr(path))}", code=Code.BAD_VALUE)
         if os.open not in os.supports_dir_fd:
-            hint = "local vaults need Linux or another POSIX system"
-            raise Unsupported(
-                "this platform cannot open a file within a folder", code=Code.NO_EXCLUSIVE_CREATE, hint=hint
-            )
+            raise Unsupported("local vaults need Linux or another POSIX system", code=Code.NO_EXCLUSIVE_CREATE)
         with _door(path):
             self.url = os.path.realpath(path)
         self._warned = False
@@ -139,12 +138,9 @@ class LocalStore:
     def delete(self, key: Key) -> None:
         """Remove an object.  Its folders stay: others may be about to create in them."""
         *folders, name = checked(key).split("/")
-        with (
-            _door(key),
-            suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError),
-            self._folder(folders) as folder,
-        ):
-            os.unlink(name, dir_fd=folder)
+        with _door(key), suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            with self._folder(folders) as folder:
+                os.unlink(name, dir_fd=folder)
 
     def _folder(self, names: Iterable[str], *, make: bool = False) -> _Open:
         try:
@@ -171,7 +167,6 @@ class LocalStore:
             raise KeyMissing(key) if stat.S_ISDIR(found.st_mode) else _planted(name)
 
     def _publish(self, key: Key, name: str, folder: int, data: Data) -> None:
-        """Stage, flush, name, flush.  Commit point: the name, in `_give`."""
         staged = f".tmp-{os.urandom(16).hex()}"
         with _door(key):
             if _found(name, folder):
@@ -231,8 +226,8 @@ def _door(key: str) -> Iterator[None]:
     except FileExistsError:
         raise KeyExists(key) from None
     except OSError as error:
-        code, hint = _MEANING.get(error.errno or 0, _FAILED)
-        raise StoreError(f"{shown(key)}: {error.strerror}", code=code, hint=hint, ref=key) from error
+        code = (_FULL | _DENIED).get(error.errno or 0, Code.STORE_FAILED)
+        raise StoreError(f"{shown(key)}: {error.strerror}", code=code, hint=_HINTS[code], ref=key) from error
 
 
 def _found(name: str, folder: int) -> os.stat_result | None:

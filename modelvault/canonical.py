@@ -1,0 +1,121 @@
+"""The one byte form of JSON, and the digests of bytes.
+
+Canonical: UTF-8, keys sorted by code point, no spaces, no NaN, every member once.  Reading is strict, for records are
+written by strangers: size, depth, duplicates and numbers are checked before anything is believed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Final, NewType
+
+from modelvault.errors import Code, InvalidInput, shown
+
+__all__ = ["RECORD_LIMIT", "Digest", "Json", "canonical", "digest_of", "parse", "plain"]
+
+Digest = NewType("Digest", str)
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+"""What JSON can say."""
+
+RECORD_LIMIT: Final = 16 * 1024 * 1024
+DEPTH_LIMIT: Final = 32
+_INTEGER_DIGITS: Final = 20
+
+
+def canonical(value: Any) -> bytes:
+    """The one byte form of a JSON value.
+
+    Raises:
+        InvalidInput: `bad-value`, a number that is not finite, or text that is not Unicode.
+    """
+    try:
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return text.encode("utf-8")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InvalidInput(f"cannot be stored as JSON: {shown(error)}", code=Code.BAD_VALUE) from error
+
+
+def digest_of(data: bytes) -> Digest:
+    """The SHA-256 of `data`, as ``sha256:<64 hex>``."""
+    return Digest("sha256:" + hashlib.sha256(data).hexdigest())
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member stands twice")
+    return members
+
+
+def _integer(text: str) -> int:
+    if len(text) > _INTEGER_DIGITS:
+        raise ValueError("an integer of too many digits")
+    return int(text)
+
+
+def _constant(text: str) -> float:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _depth(value: object) -> int:
+    deepest, level = 0, [value]
+    while level:
+        deepest += 1
+        level = [
+            child
+            for node in level
+            for child in (node.values() if isinstance(node, dict) else node if isinstance(node, list) else ())
+        ]
+    return deepest
+
+
+def parse(raw: bytes) -> dict[str, Any]:
+    """The object in `raw`; ValueError, in words, unless it is canonical and within the limits."""
+    if len(raw) > RECORD_LIMIT:
+        raise ValueError(f"{len(raw):,} bytes, more than {RECORD_LIMIT:,}")
+    try:
+        value = json.loads(
+            raw.decode("utf-8"), object_pairs_hook=_members, parse_int=_integer, parse_constant=_constant
+        )
+    except RecursionError:
+        raise ValueError(f"nested deeper than {DEPTH_LIMIT}") from None
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - one kind of failure, translated by the caller
+    if _depth(value) > DEPTH_LIMIT:
+        raise ValueError(f"nested deeper than {DEPTH_LIMIT}")
+    if canonical(value) != raw:
+        raise ValueError("not in canonical form")
+    return value
+
+
+_PLAIN_DEPTH = 16
+_REPR_LIMIT = 2_000
+
+
+def plain(value: object, depth: int = 0) -> Json:
+    """`value` as JSON can say it: numbers, text and containers as they are, anything else as its `repr`.
+
+    A `repr` that holds an address becomes the name of the type, so that equal parameters stay equal.  NaN and the
+    infinities become ``"nan"``, ``"inf"`` and ``"-inf"``.
+    """
+    if value is None or isinstance(value, bool | str):
+        return str(value) if isinstance(value, str) else value
+    if isinstance(value, int):
+        return int(value) if abs(value) < 10 ** (_INTEGER_DIGITS - 1) else repr(int(value))
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else repr(float(value))
+    if depth < _PLAIN_DEPTH and isinstance(value, Mapping):
+        return {str(key): plain(member, depth + 1) for key, member in value.items()}
+    if depth < _PLAIN_DEPTH and isinstance(value, list | tuple):
+        return [plain(member, depth + 1) for member in value]
+    if callable(getattr(value, "item", None)) and getattr(value, "shape", None) == ():
+        item: object = value.item()  # type: ignore[attr-defined] # an array library's scalar
+        return plain(item, _PLAIN_DEPTH)
+    text = repr(value)
+    if " at 0x" in text or len(text) > _REPR_LIMIT:
+        return f"<{type(value).__module__}.{type(value).__qualname__}>"
+    return text
