@@ -155,7 +155,7 @@ def _respelt(text: str) -> str:
 @lru_cache(maxsize=1 << 14)
 def order(number: Number) -> Version:
     """The sort key of a version: precedence as in semver.org §11, oldest first."""
-    from semver import Version  # noqa: PLC0415 -- one who only follows an alias never pays for the import
+    from semver import Version  # one who only follows an alias never pays for it
 
     return Version.parse(number)
 
@@ -411,14 +411,12 @@ def parse_alias(text: object) -> AliasRef:
     """
     plain = _text(text, "an alias", Code.BAD_REF)
     ref = parse(plain)
-    if isinstance(ref, AliasRef) and str(ref) == plain:
-        return ref
-    raise InvalidInput(
-        f"'{shown(plain)}' is not an alias that can be moved",
-        code=Code.BAD_REF,
-        hint=f"name the alias alone: '{ref.model}@{ref.alias if isinstance(ref, AliasRef) else 'prod'}'",
-        ref=shown(plain),
-    )
+    alias = ref.alias if isinstance(ref, AliasRef) else "prod"
+    alone = f"{ref.model}@{alias}"
+    if plain == alone:
+        return AliasRef(ref.model, alias)
+    message = f"'{shown(plain)}' is not an alias that can be moved"
+    raise InvalidInput(message, code=Code.BAD_REF, hint=f"name the alias alone: '{alone}'", ref=shown(plain))
 
 
 def _not_a_ref(text: str, hint: str) -> InvalidInput:

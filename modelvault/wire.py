@@ -67,9 +67,11 @@ _TXN: Final = r"^[0-9a-f]{32}$"
 
 
 def _instant(value: object) -> object:
-    if isinstance(value, str) and not _INSTANT.fullmatch(value):
+    if not isinstance(value, str):
+        return value
+    if not _INSTANT.fullmatch(value):
         raise ValueError("not an instant such as 2026-11-23T07:49:15.000000Z")
-    return value
+    return datetime.fromisoformat(value)
 
 
 def _instant_text(value: datetime) -> str:

@@ -1,0 +1,112 @@
+"""Where a vault is kept: `connect` makes a store of a URL, and `modelvault.stores.port` says what a store is."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from modelvault.errors import Code, InvalidInput, Unsupported, shown
+from modelvault.stores.port import (
+    READ_LIMIT,
+    Content,
+    Data,
+    Entry,
+    Key,
+    KeyExists,
+    KeyMissing,
+    Sink,
+    Span,
+    Store,
+    Taken,
+    checked,
+)
+
+__all__ = [
+    "READ_LIMIT",
+    "Content",
+    "Data",
+    "Entry",
+    "Key",
+    "KeyExists",
+    "KeyMissing",
+    "Sink",
+    "Span",
+    "Store",
+    "Taken",
+    "checked",
+    "connect",
+]
+
+_URL = re.compile(r"([a-z][a-z0-9+.-]+):(//)?(.*)", re.IGNORECASE | re.DOTALL)
+_GROUP = "modelvault.stores"
+
+
+def connect(url: str | os.PathLike[str], **options: Any) -> Store:
+    """The store at `url`: a path, ``file:///…``, ``memory://name``, or a scheme that an installed package adds.
+
+    A package adds one by an entry point of the group ``modelvault.stores``: its name is the scheme, its object is called
+    with the URL and the options.
+
+    Raises:
+        InvalidInput: `bad-value`, no URL and no path, or an option that the store does not have.
+        Unsupported: `unknown-store`, nothing installed knows the scheme; `extra-missing`, what knows it cannot start.
+    """
+    text = os.fspath(url)
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise InvalidInput(f"neither a URL nor a path: {shown(repr(text))}", code=Code.BAD_VALUE)
+    matched = _URL.fullmatch(text) if isinstance(url, str) else None
+    if matched is None:
+        return _local(text, options)
+    scheme, slashes, rest = matched[1].lower(), matched[2], matched[3]
+    if not slashes:
+        hint = f"write {scheme}://… for a URL, ./{shown(text)} for a path"
+        raise InvalidInput(f"neither a URL nor a path: {shown(text)}", code=Code.BAD_VALUE, hint=hint)
+    if scheme == "file":
+        return _local(_path(rest), options)
+    if scheme == "memory":
+        from modelvault.stores.memory import shared  # noqa: PLC0415 - a path needs no more than local
+
+        _refuse(options)
+        return shared(rest)
+    return _installed(scheme, text, options)
+
+
+def _local(path: str, options: dict[str, Any]) -> Store:
+    from modelvault.stores.local import LocalStore  # noqa: PLC0415 - a bucket needs none of it
+
+    _refuse(options)
+    return LocalStore(path)
+
+
+def _refuse(options: dict[str, Any]) -> None:
+    if options:
+        names = ", ".join(sorted(options))
+        raise InvalidInput(f"this store has no such options: {shown(names)}", code=Code.BAD_VALUE)
+
+
+def _path(rest: str) -> str:
+    """The path of a ``file://`` URL, whose host is empty or ``localhost``."""
+    from urllib.parse import unquote  # noqa: PLC0415 - only for such URLs
+
+    path = rest.removeprefix("localhost")
+    if not path.startswith("/") or "?" in path or "#" in path:
+        hint = "write file:///absolute/path, with ? as %3F and # as %23"
+        raise InvalidInput(f"not a file URL: {shown('file://' + rest)}", code=Code.BAD_VALUE, hint=hint)
+    return unquote(path, errors="surrogateescape")
+
+
+def _installed(scheme: str, url: str, options: dict[str, Any]) -> Store:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and only for schemes of others
+
+    found = {each.name: each for each in entry_points(group=_GROUP)}
+    if scheme not in found:
+        known = ", ".join(["a path", *(f"{name}://" for name in ["file", "memory", *sorted(found)])])
+        raise Unsupported(f"no store for {scheme}://", code=Code.UNKNOWN_STORE, hint=f"there is: {known}")
+    try:
+        factory = found[scheme].load()
+    except ImportError as error:
+        hint = f"install what {found[scheme].value} needs: {error}"
+        raise Unsupported(f"the store for {scheme}:// cannot start", code=Code.EXTRA_MISSING, hint=hint) from error
+    store: Store = factory(url, **options)
+    return store

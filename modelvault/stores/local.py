@@ -138,9 +138,9 @@ class LocalStore:
     def delete(self, key: Key) -> None:
         """Remove an object.  Its folders stay: others may be about to create in them."""
         *folders, name = checked(key).split("/")
-        with _door(key), suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            with self._folder(folders) as folder:
-                os.unlink(name, dir_fd=folder)
+        absent = suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError)
+        with _door(key), absent, self._folder(folders) as folder:
+            os.unlink(name, dir_fd=folder)
 
     def _folder(self, names: Iterable[str], *, make: bool = False) -> _Open:
         try:
@@ -308,10 +308,10 @@ def _copy(source: int, name: str, folder: int) -> None:
             at = 0
             while chunk := os.pread(source, _CHUNK, at):
                 at += _write(target, chunk)
-            os.fsync(target)
-        except OSError:
-            os.unlink(name, dir_fd=folder)  # ours, and a part at best
+        except BaseException:
+            os.unlink(name, dir_fd=folder)  # ours, and only a part
             raise
+        os.fsync(target)
 
 
 def _names(folder: int, start: str = "") -> Iterator[str]:
@@ -328,12 +328,12 @@ def _names(folder: int, start: str = "") -> Iterator[str]:
 def _entry(folder: int, path: str, name: str) -> Entry | None:
     """A line of a listing, unless it is no key, or gone, or a folder that a crash or a delete left without objects."""
     plain = name.removesuffix("/")
-    with suppress(InvalidInput):
+    with suppress(InvalidInput, FileNotFoundError):
         checked(plain)
-        if plain != name:
-            return Entry(Key(path + name), 0) if _inhabited(plain, folder) else None
-        found = _found(name, folder)
-        return Entry(Key(path + name), found.st_size) if found else None
+        if plain == name:
+            return Entry(Key(path + name), os.stat(name, dir_fd=folder, follow_symlinks=False).st_size)
+        if _inhabited(plain, folder):
+            return Entry(Key(path + name), 0)
     return None
 
 

@@ -1,0 +1,75 @@
+"""In doubt, read back: how a record is created when stores may fail, or answer a request of ours twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from modelvault.errors import Code, CommitUncertain, InvalidInput, StoreError, VaultError
+from modelvault.stores.port import READ_LIMIT, Key, KeyExists, KeyMissing, Store, Taken
+
+__all__ = ["commit"]
+
+_TRIES = 4
+_PAUSE = 0.05  # seconds before the second try; doubled for each one after
+_DEFINITE = {Code.STORE_FULL, Code.STORE_DENIED}
+
+
+def commit(store: Store, key: Key, data: bytes, *, txn: str, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Create the record `data` at `key`, and know whether that happened.  Commit point: `store.create`.
+
+    `data` carries the `txn`, which is used once: equal bytes at `key` are ours.  Nothing is ever removed.
+
+        create says      read back says   then
+        ok               (not asked)      done
+        exists, failed   equal bytes      done: it was our own write, answered late or twice
+        exists, failed   other bytes      `Taken`
+        exists, failed   an error         `CommitUncertain`
+        full, denied     nothing there    that `StoreError`: the store has refused it
+        exists, failed   nothing there    create again, at most four times in all; then the last `StoreError`,
+                                          or `CommitUncertain` where the store said "exists"
+
+    Raises:
+        Taken: `key-exists`, with the bytes that stand there.
+        StoreError: nothing is there, and the store would not take it.
+        CommitUncertain: nobody can say; `key` and `txn` tell how to find out.
+        InvalidInput: `too-large`, it could not be read back.
+    """
+    if len(data) > READ_LIMIT:
+        raise InvalidInput(f"a record of {len(data)} bytes is too large", code=Code.TOO_LARGE, ref=key)
+    for tries in range(1, _TRIES + 1):
+        try:
+            return store.create(key, data)
+        except (KeyExists, StoreError) as error:
+            existing = _read_back(store, key, txn)
+            if existing == data:
+                return None
+            if existing is not None:
+                raise Taken(key, existing) from error
+            if error.code in _DEFINITE or (tries == _TRIES and isinstance(error, StoreError)):
+                raise
+        if tries < _TRIES:
+            sleep(_pause(tries))
+    raise _uncertain(key, txn)
+
+
+def _read_back(store: Store, key: Key, txn: str) -> bytes | None:
+    try:
+        return store.read(key)
+    except KeyMissing:
+        return None
+    except VaultError as error:
+        raise _uncertain(key, txn) from error
+
+
+def _uncertain(key: Key, txn: str) -> CommitUncertain:
+    hint = f"read {key} when the store answers again: if it holds txn {txn}, it is done"
+    message = f"the store cannot say whether {key} was written"
+    return CommitUncertain(message, code=Code.COMMIT_UNCERTAIN, hint=hint, ref=key, key=key, txn=txn)
+
+
+def _pause(tries: int) -> float:
+    """Seconds to wait after so many tries, spread so that rivals do not come back together."""
+    import random  # noqa: PLC0415 - only in doubt
+
+    return _PAUSE * 2 ** (tries - 1) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
