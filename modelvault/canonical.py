@@ -52,7 +52,7 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(text: str) -> int:
-    if len(text) > _INTEGER_DIGITS:
+    if len(text.lstrip("-")) > _INTEGER_DIGITS:
         raise ValueError("an integer of too many digits")
     return int(text)
 

@@ -58,9 +58,10 @@ def portable_paths(paths: Iterable[str]) -> None:
     """
     seen: dict[str, str] = {}
     for path in paths:
-        other = seen.setdefault(_folded(path), path)
-        if other is not path:
+        other = seen.get(_folded(path))
+        if other is not None:
             raise InvalidInput(f"the paths {shown(other)!r} and {shown(path)!r} collide", code=Code.BAD_PATH)
+        seen[_folded(path)] = path
     for folded, path in seen.items():
         parts = folded.split("/")
         for depth in range(1, len(parts)):

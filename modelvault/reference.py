@@ -96,12 +96,16 @@ def model_name(text: object) -> str:
 
 
 def alias_name(text: object) -> str:
-    """`text`, if it can name an alias.
+    """`text`, if it can name an alias.  A version cannot: ``fraud@1.4.2`` would be an alias that looks like one.
 
     Raises:
         InvalidInput: `bad-name`; the hint suggests a name where there is one near.
     """
-    return _name(text, "an alias name")
+    name = _name(text, "an alias name")
+    if is_number(name):
+        hint = f"a version is written after a colon: 'fraud:{name}'"
+        raise InvalidInput(f"'{name}' is a version, and no alias name", code=Code.BAD_NAME, hint=hint)
+    return name
 
 
 def _name(text: object, what: str) -> str:

@@ -369,6 +369,14 @@ def _dumped(value: _Record) -> dict[str, JsonValue]:
     return members | {"record": name.default} if name else members
 
 
+def as_json(value: _Record) -> dict[str, JsonValue]:
+    """The members of a record as JSON, for people and programs; without stored bytes that stand `inline`."""
+    members: dict[str, JsonValue] = value.model_dump(
+        mode="json", exclude={"files": {"__all__": {"inline"}}, "target": {"inline"}}
+    )
+    return members
+
+
 def seal(value: _Record) -> bytes:
     """The bytes of a record, with its own digest as the last member."""
     body = canonical(_dumped(value))

@@ -53,7 +53,7 @@ def connect(url: str | os.PathLike[str], **options: Any) -> Store:
         Unsupported: `unknown-store`, nothing installed knows the scheme; `extra-missing`, what knows it cannot start.
     """
     text = os.fspath(url)
-    if not isinstance(text, str) or not text or "\0" in text:
+    if not text or "\0" in text:
         raise InvalidInput(f"neither a URL nor a path: {shown(repr(text))}", code=Code.BAD_VALUE)
     matched = _URL.fullmatch(text) if isinstance(url, str) else None
     if matched is None:
@@ -65,7 +65,7 @@ def connect(url: str | os.PathLike[str], **options: Any) -> Store:
     if scheme == "file":
         return _local(_path(rest), options)
     if scheme == "memory":
-        from modelvault.stores.memory import shared  # noqa: PLC0415 - a path needs no more than local
+        from modelvault.stores.memory import shared
 
         _refuse(options)
         return shared(rest)
@@ -73,7 +73,7 @@ def connect(url: str | os.PathLike[str], **options: Any) -> Store:
 
 
 def _local(path: str, options: dict[str, Any]) -> Store:
-    from modelvault.stores.local import LocalStore  # noqa: PLC0415 - a bucket needs none of it
+    from modelvault.stores.local import LocalStore
 
     _refuse(options)
     return LocalStore(path)
@@ -87,7 +87,7 @@ def _refuse(options: dict[str, Any]) -> None:
 
 def _path(rest: str) -> str:
     """The path of a ``file://`` URL, whose host is empty or ``localhost``."""
-    from urllib.parse import unquote  # noqa: PLC0415 - only for such URLs
+    from urllib.parse import unquote
 
     path = rest.removeprefix("localhost")
     if not path.startswith("/") or "?" in path or "#" in path:
@@ -97,7 +97,7 @@ def _path(rest: str) -> str:
 
 
 def _installed(scheme: str, url: str, options: dict[str, Any]) -> Store:
-    from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and only for schemes of others
+    from importlib.metadata import entry_points
 
     found = {each.name: each for each in entry_points(group=_GROUP)}
     if scheme not in found:

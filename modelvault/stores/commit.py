@@ -70,6 +70,6 @@ def _uncertain(key: Key, txn: str) -> CommitUncertain:
 
 def _pause(tries: int) -> float:
     """Seconds to wait after so many tries, spread so that rivals do not come back together."""
-    import random  # noqa: PLC0415 - only in doubt
+    import random
 
-    return _PAUSE * 2 ** (tries - 1) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
+    return _PAUSE * (1 << tries - 1) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret

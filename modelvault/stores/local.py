@@ -82,15 +82,13 @@ class LocalStore:
 
     def read(self, key: Key) -> bytes:
         """The whole of a small object."""
-        with _door(key):
-            file, size = self._object(key)
-            with file:
-                if size > READ_LIMIT:
-                    raise Corrupt(f"{key} has {size} bytes and is no record", code=Code.TOO_LARGE, ref=key)
-                data = os.read(file, size)
-                while len(data) < size and (more := os.read(file, size - len(data))):
-                    data += more
-                return data
+        with self._object(key) as (file, size), _door(key):
+            if size > READ_LIMIT:
+                raise Corrupt(f"{key} has {size} bytes and is no record", code=Code.TOO_LARGE, ref=key)
+            data = os.read(file, size)
+            while len(data) < size and (more := os.read(file, size - len(data))):
+                data += more
+            return data
 
     def create(self, key: Key, data: Data) -> None:
         """Put `data` at `key` if nothing is there.  Commit point: the hard link."""
@@ -107,9 +105,7 @@ class LocalStore:
 
     def fetch(self, key: Key, spans: Sequence[Span], sink: Sink) -> None:
         """Hand the bytes of `spans` to `sink`, span by span, at most 1 MiB at a time."""
-        with _door(key):
-            file, size = self._object(key)
-        with file:
+        with self._object(key) as (file, size):
             for offset, length in spans:
                 at, end = offset, offset + length
                 while at < end:
@@ -152,19 +148,22 @@ class LocalStore:
                 here = _enter(name, here, make=make)
         return here
 
-    def _object(self, key: Key) -> tuple[_Open, int]:
+    @contextmanager
+    def _object(self, key: Key) -> Iterator[tuple[int, int]]:
         """The open object and its size."""
         *folders, name = checked(key).split("/")
-        try:
-            with self._folder(folders) as folder:
-                file = _open(name, _FILE, folder)
-        except (FileNotFoundError, NotADirectoryError):
-            raise KeyMissing(key) from None
-        found = os.fstat(file)
-        if stat.S_ISREG(found.st_mode):
-            return file, found.st_size
+        with _door(key):
+            try:
+                with self._folder(folders) as folder:
+                    file = _open(name, _FILE, folder)
+            except (FileNotFoundError, NotADirectoryError):
+                raise KeyMissing(key) from None
         with file:
-            raise KeyMissing(key) if stat.S_ISDIR(found.st_mode) else _planted(name)
+            with _door(key):
+                found = os.fstat(file)
+            if not stat.S_ISREG(found.st_mode):
+                raise KeyMissing(key) if stat.S_ISDIR(found.st_mode) else _planted(name)
+            yield file, found.st_size
 
     def _publish(self, key: Key, name: str, folder: int, data: Data) -> None:
         staged = f".tmp-{os.urandom(16).hex()}"
@@ -293,7 +292,7 @@ def _write(file: int, data: bytes) -> int:
 
 
 def _rename(staged: str, name: str, folder: int) -> None:
-    import ctypes  # noqa: PLC0415 - few file systems need it
+    import ctypes
 
     noreplace = 1
     call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)

@@ -90,7 +90,8 @@ class FaultStore(Wrapper):
         self._at = at
         self._lasting = lasting
         self._verbs = frozenset(verbs) or fault.verbs
-        self._pause = lambda: sleep(seconds)
+        self._seconds = seconds
+        self._sleep = sleep
         self._dead = False
         self._listings: dict[tuple[str, int | None], Sequence[Entry]] = {}
         self._lock = threading.Lock()
@@ -106,8 +107,8 @@ class FaultStore(Wrapper):
 
     def fetch(self, key: Key, spans: Sequence[Span], sink: Sink) -> None:
         with self._operation("fetch", key) as fault:
-            spoils = iter([_SPOILS[fault]] if fault in _SPOILS else [])
-            self.inner.fetch(key, spans, lambda at, chunk: sink(at, next(spoils, bytes)(chunk)))
+            spoils = [_SPOILS[fault]] if fault in _SPOILS else []
+            self.inner.fetch(key, spans, lambda at, chunk: sink(at, spoils.pop()(chunk) if spoils else chunk))
 
     def list(self, prefix: str, *, limit: int | None = None) -> Iterator[Entry]:
         with self._operation("list", prefix) as fault:
@@ -128,7 +129,7 @@ class FaultStore(Wrapper):
         if fault in (Fault.CRASH_BEFORE, Fault.ERROR_BEFORE):
             raise self._failure(fault, key)
         if fault is Fault.DELAY:
-            self._pause()
+            self._sleep(self._seconds)
         yield fault
         if fault in (Fault.CRASH_AFTER, Fault.CRASH_TORN, Fault.ERROR_AFTER, Fault.EXISTS_AFTER):
             raise self._failure(fault, key)

@@ -1,0 +1,46 @@
+"""What it was measured on, in words."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+def described(folder: Path) -> list[tuple[str, str]]:
+    """The machine, the software, and the disk that `folder` is on."""
+    return [
+        ("date", f"{datetime.now(UTC):%Y-%m-%d}"),
+        ("processor", f"{_processor()}, {os.cpu_count()} logical cores"),
+        ("memory", f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"),
+        ("file system", _file_system(folder)),
+        ("system", f"{_system()}, kernel {platform.release()}"),
+        ("Python", f"{platform.python_implementation()} {platform.python_version()}"),
+    ]
+
+
+def load() -> float:
+    """How many processes wanted to run in the last minute."""
+    return os.getloadavg()[0]
+
+
+def _processor() -> str:
+    with Path("/proc/cpuinfo").open() as lines:
+        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _system() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except OSError:
+        return platform.system()
+
+
+def _file_system(folder: Path) -> str:
+    """The type of the deepest mount above `folder`."""
+    place = str(folder.resolve()) + "/"
+    mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    above = [(where, kind) for where, kind in mounts if place.startswith(where.rstrip("/") + "/")]
+    return max(above, key=lambda mount: len(mount[0]))[1]

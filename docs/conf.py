@@ -1,0 +1,41 @@
+"""Sphinx: `sphinx-build -W -n docs docs/_build`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import modelvault
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+project = "modelvault"
+author = "The modelvault developers"
+copyright = author
+version = release = modelvault.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "command_line"]
+exclude_patterns = ["_build"]
+nitpicky = True
+default_role = "code"
+
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+autodoc_class_signature = "separated"
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+napoleon_use_rtype = False
+
+html_theme = "furo"
+html_title = f"modelvault {release}"
+html_copy_source = False
+html_show_copyright = False
+
+# Names of the standard library and of dependencies: their documentation is elsewhere, and a build needs no network.
+nitpick_ignore_regex = [
+    (r"py:.*", r"(collections|contextlib|dataclasses|datetime|enum|os|pathlib|typing|pydantic|pydantic_core)\..*"),
+    (r"py:.*", r"(Any|Callable|Iterable|Iterator|Literal|Mapping|Path|PathLike|Sequence|datetime|timedelta|ellipsis)"),
+    (r"py:class", r"(optional|annotated_types\..*|BaseModel|ConfigDict|JsonValue|FieldInfo|Ge|Lt|MaxLen|ge=.*|lt=.*)"),
+]

@@ -1,0 +1,1 @@
+"""Display: how what is stored is shown to people.  Values in, text out."""

@@ -1,0 +1,224 @@
+"""A process may die at any moment of any verb: what it did is there whole, or not at all, and it can be done again."""
+
+import itertools
+import os
+import random
+import shutil
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelvault.errors import Corrupt
+from modelvault.stores import local
+from modelvault.stores.local import LocalStore
+from modelvault.stores.memory import MemoryStore
+from modelvault.stores.wrappers import Recording
+from modelvault.testing.faults import Crash, Fault, FaultStore
+from modelvault.vault import Vault
+
+from .scene import VERBS, Verb, added, call_again, copied, no_object_was_removed, seen
+
+every_verb = pytest.mark.parametrize("verb", VERBS, ids=str)
+
+
+def _operations(verb: Verb, base: MemoryStore) -> range:
+    """The numbers of the operations that the verb takes on a copy of `base`."""
+    store = copied(base)
+    verb.call(Vault(store))
+    return range(1, len(store.operations) + 1)
+
+
+def _deaths(verb: Verb, base: MemoryStore, chosen: Callable[[], bool] = lambda: True) -> Iterator[Recording]:
+    """Copies of `base`, in each of which the verb has died before or after one of its operations, in order."""
+    for at, fault in itertools.product(_operations(verb, base), (Fault.CRASH_BEFORE, Fault.CRASH_AFTER)):
+        if chosen():
+            store = copied(base)
+            faulty = FaultStore(store, fault, at=at)
+            try:
+                verb.call(Vault(faulty))
+            except Crash:
+                yield store
+            assert faulty.struck
+
+
+# --- between the operations of a store -----------------------------------------------------------------------------
+
+
+@every_verb
+def test_a_verb_that_dies_at_any_operation_is_done_or_not_and_can_be_called_again(verb: Verb) -> None:
+    base = verb.store()
+    before = seen(base)
+    done = []
+    for store in _deaths(verb, base):
+        done.append(len(added(before, seen(store))))
+        call_again(verb, Vault(store), store, before)
+        assert no_object_was_removed(store)
+    assert done == [0] * (len(done) - 1) + [1]  # the commit point is the last operation
+
+
+def _die_twice(verb: Verb, chosen: Callable[[], bool]) -> int:
+    base = verb.store()
+    before = seen(base)
+    pairs = 0
+    for once in _deaths(verb, base):
+        for twice in _deaths(verb, once.inner, chosen):
+            done = len(added(before, seen(twice)))
+            assert done <= (2 if verb.repeats else 1)
+            if done < 2:
+                call_again(verb, Vault(twice), twice, before)
+            assert no_object_was_removed(twice)
+            pairs += 1
+    return pairs
+
+
+@every_verb
+def test_a_retry_may_die_as_well(verb: Verb) -> None:
+    draws = random.Random(11)
+    assert _die_twice(verb, lambda: draws.random() < 0.1) > 0
+
+
+@pytest.mark.long
+@every_verb
+def test_a_retry_may_die_as_well_at_every_pair_of_operations(verb: Verb) -> None:
+    assert _die_twice(verb, lambda: True) > 0
+
+
+@every_verb
+def test_half_a_blob_is_stepped_around_and_half_a_record_is_reported(verb: Verb) -> None:
+    """A store that breaks its promise: what it tore is never taken for whole."""
+    base = verb.store()
+    before = seen(base)
+    creates = [one for one in _created(verb, base) if one]
+    for at, key in enumerate(creates, start=1):
+        store = copied(base)
+        with pytest.raises(Crash):
+            verb.call(Vault(FaultStore(store, Fault.CRASH_TORN, at=at)))
+        if key.startswith("blobs/"):
+            assert added(before, seen(store)) == []
+            call_again(verb, Vault(store), store, before)
+        else:
+            assert not Vault(store).verify().ok
+            assert verb.name == "publish-bump" or _is_refused(verb, store)  # the next number is free
+            assert not Vault(store).verify().ok
+        assert no_object_was_removed(store)
+
+
+def _is_refused(verb: Verb, store: Recording) -> bool:
+    with pytest.raises(Corrupt):
+        verb.call(Vault(store))
+    return True
+
+
+def _created(verb: Verb, base: MemoryStore) -> list[str]:
+    store = copied(base)
+    verb.call(Vault(store))
+    return [operation.key for operation in store.operations if operation.verb == "create"]
+
+
+# --- between the calls to the operating system ---------------------------------------------------------------------
+
+
+class _Mortal:
+    """The module `os`, for a process that dies at its call number `at` that changes something.
+
+    A write is two: it dies before it, or with half of it done.
+    """
+
+    CALLS = frozenset({"open", "write", "fsync", "link", "unlink", "mkdir"})
+
+    def __init__(self, at: int) -> None:
+        self._moments = itertools.count(1)
+        self._at = at
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(os, name)
+        return self._counted(name, call) if name in self.CALLS else call
+
+    def _counted(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **named: Any) -> Any:
+            if name != "open" or args[1] & os.O_CREAT:
+                self._moment()
+            if name == "write":
+                self._moment(lambda: call(args[0], args[1][: len(args[1]) // 2]))
+            return call(*args, **named)
+
+        return counted
+
+    def _moment(self, last: Callable[[], object] = lambda: None) -> None:
+        if next(self._moments) == self._at:
+            last()
+            os._exit(_DEAD)
+
+
+_DEAD, _DONE, _FAILED = 9, 0, 1
+
+
+def _in_a_process(work: Callable[[], object]) -> int:
+    """The exit code of a new process that does `work`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the threads of pytest: the child needs none of them
+        child = os.fork()
+    if child == 0:
+        try:
+            work()
+        except BaseException:
+            os._exit(_FAILED)
+        os._exit(_DONE)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _dying(verb: Verb, root: Path, at: int) -> Callable[[], object]:
+    def work() -> None:
+        vault = Vault(LocalStore(root))
+        local.os = _Mortal(at)  # type: ignore[assignment]
+        verb.call(vault)
+
+    return work
+
+
+def _kills(verb: Verb, at: Path, moments: Iterable[int]) -> Iterator[LocalStore]:
+    """A new vault for each of `moments`, where a process has died at that moment of the verb; ends where it survives."""
+    base = at / "base"
+    verb.given(Vault(LocalStore(base)))
+    for moment in moments:
+        root = at / f"died-{moment}"
+        if base.exists():
+            shutil.copytree(base, root)
+        code = _in_a_process(_dying(verb, root, moment))
+        assert code in (_DEAD, _DONE)
+        yield LocalStore(root)
+        shutil.rmtree(root)
+        if code == _DONE:
+            return
+
+
+def _survive(verb: Verb, at: Path, moments: Iterable[int]) -> list[int]:
+    """Look at what each death left, and call the verb again; how many times it had been done."""
+    before: dict[str, Any] = {}
+    done = []
+    for store in _kills(verb, at, moments):
+        before = seen(LocalStore(at / "base"))
+        recording = Recording(store)
+        done.append(len(added(before, seen(recording))))
+        call_again(verb, Vault(recording), recording, before)
+        assert no_object_was_removed(recording)
+    return done
+
+
+@every_verb
+def test_a_killed_process_leaves_a_verb_done_or_not_on_a_disk(verb: Verb, tmp_path: Path) -> None:
+    first = random.Random(verb.name).randrange(1, 6)
+    done = _survive(verb, tmp_path, range(first, 1_000, 5))
+    assert done == sorted(done)
+    assert done[-1] == 1
+
+
+@pytest.mark.long
+@every_verb
+def test_a_killed_process_leaves_a_verb_done_or_not_on_a_disk_at_every_call(verb: Verb, tmp_path: Path) -> None:
+    done = _survive(verb, tmp_path, itertools.count(1))
+    assert done == sorted(done)
+    assert done[-1] == 1

@@ -1,0 +1,227 @@
+"""The local store on real file systems that are full, read-only, not ours, or without links."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+from modelvault.errors import Code, CommitUncertain, StoreError
+from modelvault.stores import Entry, Key, KeyExists, Span
+from modelvault.stores.commit import commit
+from modelvault.stores.local import LocalStore, TornWrites
+from modelvault.testing.conformance import Streamed
+
+KEY = Key("models/fraud/1.json")
+NOBODY = 65534
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
+
+@contextlib.contextmanager
+def mounted(folder, *command, unmount=("umount",)):
+    """`folder`, on which `command` has mounted something; skips where that may not be."""
+    if os.geteuid() != 0 or not shutil.which(command[0]):
+        pytest.skip("nothing can be mounted here")
+    if subprocess.run([*command, folder], capture_output=True).returncode != 0:
+        pytest.skip("this is not mounted here")
+    try:
+        yield LocalStore(folder)
+    finally:
+        subprocess.run([*unmount, folder], check=True)
+
+
+def image(tmp_path, *command):
+    if not shutil.which(command[0]):
+        pytest.skip(f"no {command[0]} here")
+    path = tmp_path / "image"
+    with path.open("wb") as file:
+        file.truncate(16 * 1024 * 1024)
+    subprocess.run([*command, path], check=True, capture_output=True)
+    return path
+
+
+@pytest.fixture
+def place(tmp_path):
+    folder = tmp_path / "place"
+    folder.mkdir()
+    return folder
+
+
+def tried(act):
+    """The code of the store error that `act` raises in a process of a user who is not root."""
+    if os.geteuid() != 0:
+        with pytest.raises(StoreError) as failure:
+            act()
+        return failure.value.code
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            act()
+            os.write(writing, b"no error")
+        except BaseException as error:
+            os.write(writing, str(getattr(error, "code", repr(error))).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading) as reply:
+        return reply.read()
+
+
+@pytest.fixture
+def open_place():
+    """A folder that every user can reach."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield folder
+        for path, _, _ in os.walk(folder):
+            os.chmod(path, 0o755)
+
+
+# A disk that is full
+
+
+def test_a_full_disk_takes_nothing_and_says_so(place):
+    with mounted(place, "mount", "-t", "tmpfs", "-o", "size=256k", "none") as store:
+        store.create(Key("small"), b"x")
+        for data in (bytes(1_000_000), Streamed(1_000_000)):
+            with pytest.raises(StoreError) as failure:
+                store.create(KEY, data)
+            assert failure.value.code == Code.STORE_FULL
+            assert [Entry(Key("small"), 1)] == [*store.list("")]
+        waits = []
+        with pytest.raises(StoreError) as failure:
+            commit(store, KEY, bytes(1_000_000), txn="t", sleep=waits.append)
+        assert (failure.value.code, waits) == (Code.STORE_FULL, [])
+        store.create(KEY, bytes(1_000))
+        assert bytes(1_000) == store.read(KEY)
+
+
+def test_a_disk_without_room_for_names_is_full(place):
+    with mounted(place, "mount", "-t", "tmpfs", "-o", "nr_inodes=4", "none") as store:
+        with pytest.raises(StoreError) as failure:
+            store.create(KEY, b"x")
+        assert failure.value.code == Code.STORE_FULL
+        store.create(Key("a"), b"x")
+        assert store.read(Key("a")) == b"x"
+
+
+# A place that is not ours to write
+
+
+def test_a_read_only_place_is_read_and_refuses_the_rest(place):
+    with mounted(place, "mount", "-t", "tmpfs", "none") as store:
+        store.create(KEY, b"x")
+        subprocess.run(["mount", "-o", "remount,ro", place], check=True)
+        assert store.read(KEY) == b"x"
+        assert [Entry(KEY, 1)] == [*store.list("models/fraud/")]
+        with pytest.raises(KeyExists):
+            store.create(KEY, b"y")
+        for act in (
+            lambda: store.create(Key("a"), b"y"),
+            lambda: store.create(Key("b/c"), b"y"),
+            lambda: store.delete(KEY),
+        ):
+            with pytest.raises(StoreError) as failure:
+                act()
+            assert failure.value.code == Code.STORE_DENIED
+
+
+def test_a_folder_without_permission_to_write_is_denied(open_place):
+    store = LocalStore(open_place)
+    store.create(KEY, b"x")
+    for folder in ["models/fraud", "models", ""]:
+        os.chmod(os.path.join(open_place, folder), 0o555)
+    assert tried(lambda: store.create(Key("models/fraud/2.json"), b"y")) == Code.STORE_DENIED
+    assert tried(lambda: store.create(Key("models/other/1.json"), b"y")) == Code.STORE_DENIED
+    assert tried(lambda: store.delete(KEY)) == Code.STORE_DENIED
+    assert tried(lambda: store.create(KEY, b"y")) == Code.KEY_EXISTS if os.geteuid() == 0 else True
+
+
+def test_an_object_without_permission_to_read_is_denied(open_place):
+    store = LocalStore(open_place)
+    store.create(KEY, b"x")
+    os.chmod(os.path.join(open_place, KEY), 0)
+    assert tried(lambda: store.read(KEY)) == Code.STORE_DENIED
+    assert tried(lambda: store.fetch(KEY, [Span(0, 1)], print)) == Code.STORE_DENIED
+    assert tried(lambda: _uncertain(store)) == Code.COMMIT_UNCERTAIN
+
+
+def _uncertain(store):
+    try:
+        commit(store, KEY, b"x", txn="t")
+    except CommitUncertain as error:
+        raise StoreError("known by its code", code=error.code) from error
+
+
+def test_a_folder_one_cannot_see_into_is_listed_and_denied(open_place, monkeypatch):
+    store = LocalStore(open_place)
+    store.create(KEY, b"x")
+    store.create(Key("models/other/1.json"), b"x")
+    os.chmod(os.path.join(open_place, "models/fraud"), 0)
+    assert tried(lambda: store.list("models/fraud/")) == Code.STORE_DENIED
+    assert tried(lambda: store.read(KEY)) == Code.STORE_DENIED
+
+    def listed():
+        raise StoreError("", code=Code.STORE_FULL if len([*store.list("models/")]) == 2 else Code.STORE_FAILED)
+
+    assert tried(listed) == Code.STORE_FULL
+
+
+# A file system without links
+
+
+@pytest.fixture(params=["exfat by FUSE", "vfat"])
+def linkless(request, tmp_path, place):
+    if request.param == "vfat":
+        path = image(tmp_path, "mkfs.vfat")
+        with mounted(place, "mount", "-t", "vfat", "-o", "loop", path) as store:
+            yield store
+    else:
+        path = image(tmp_path, "mkfs.exfat")
+        with mounted(place, "mount.exfat-fuse", path) as store:
+            yield store
+
+
+@pytest.mark.filterwarnings("ignore::modelvault.stores.local.TornWrites")
+def test_without_links_nothing_is_replaced_and_all_is_whole(linkless):
+    with pytest.raises(OSError, match="Operation not permitted|not supported|not implemented"):
+        os.link(__file__, os.path.join(linkless.url, "link")) if False else _link(linkless.url)
+    content = Streamed(3_000_000)
+    linkless.create(KEY, content)
+    linkless.create(Key("models/fraud/2.json"), b"x")
+    for data in (b"another", Streamed(10)):
+        with pytest.raises(KeyExists):
+            linkless.create(KEY, data)
+    with pytest.raises(ValueError, match="half"):
+        linkless.create(Key("models/fraud/3.json"), Streamed(100, sound=50, error=ValueError("half")))
+    assert b"".join(content.chunks()) == linkless.read(KEY)
+    assert [Entry(KEY, 3_000_000), Entry(Key("models/fraud/2.json"), 1)] == [*linkless.list("models/fraud/")]
+    assert sorted(os.listdir(os.path.join(linkless.url, "models/fraud"))) == ["1.json", "2.json"]
+    linkless.delete(KEY)
+    assert [Entry(Key("models/fraud/2.json"), 1)] == [*linkless.list("models/fraud/")]
+
+
+def _link(folder):
+    path = os.path.join(folder, "plain")
+    with open(path, "w"):
+        pass
+    try:
+        os.link(path, path + "-link")
+    finally:
+        os.unlink(path)
+
+
+def test_exfat_by_fuse_is_known_to_tear(tmp_path, place):
+    path = image(tmp_path, "mkfs.exfat")
+    with mounted(place, "mount.exfat-fuse", path) as store:
+        with pytest.warns(TornWrites):
+            store.create(KEY, b"x")
+        assert store.read(KEY) == b"x"
