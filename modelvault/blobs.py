@@ -62,16 +62,16 @@ def sources(root: Path) -> list[Source]:
     """The files to publish: `root` itself, or all that lie below it, in order of their portable paths.
 
     Raises:
-        InvalidInput: `bad-path`, a path cannot be stored, or something is neither a file nor a folder.
+        InvalidInput: `bad-path`, a path cannot be stored or read, or something is neither a file nor a folder.
         NotFound: `file-not-found` is raised by the caller, who knows what was meant.
     """
-    found = [(root, root.name)] if root.is_file() else sorted(_walk(root, ""), key=lambda one: one[1])
+    found = [(root, portable_path(root.name))] if root.is_file() else sorted(_walk(root, ""), key=lambda one: one[1])
     portable_paths(name for _, name in found)
     return parallel(lambda one: Source(*one), found)
 
 
 def _walk(folder: Path, above: str) -> Iterator[tuple[Path, str]]:
-    with os.scandir(folder) as listing:
+    with _listing(folder) as listing:
         for one in listing:
             name = portable_path(above + one.name)
             if one.is_dir(follow_symlinks=False):
@@ -87,6 +87,18 @@ def _walk(folder: Path, above: str) -> Iterator[tuple[Path, str]]:
                 )
 
 
+def _listing(folder: Path) -> Any:
+    try:
+        return os.scandir(folder)
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> InvalidInput:
+    message = f"cannot read {shown(path)}: {error.strerror}"
+    return InvalidInput(message, code=Code.BAD_PATH, ref=shown(path))
+
+
 def _chunks(path: Path) -> Iterator[bytes]:
     with _opened(path) as file:
         while chunk := file.read(_CHUNK):
@@ -97,7 +109,7 @@ def _opened(path: Path) -> Any:
     try:
         return open(path, "rb", buffering=0)
     except OSError as error:
-        raise InvalidInput(f"cannot read {shown(path)}: {error.strerror}", code=Code.BAD_PATH, ref=str(path)) from error
+        raise _unreadable(path, error) from error
 
 
 def _measured(path: Path) -> tuple[int, Digest]:

@@ -8,6 +8,7 @@ time it is used: a damaged copy is dropped and fetched anew, never served.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 from modelvault.canonical import Digest, digest_of
-from modelvault.errors import Code, Corrupt, NotFound, StoreError, Untrusted, VaultError
+from modelvault.errors import Code, Corrupt, NotFound, StoreError, Untrusted, VaultError, shown
 from modelvault.stores import Key, Store
 from modelvault.stores.local import LocalStore
 from modelvault.wire import Claim, Move, Note, read_sealed
@@ -121,41 +122,70 @@ class Cache:
     def tree(self, digest: Digest, intact: Callable[[Path], bool], build: Callable[[Path], object]) -> Path:
         """The folder of the version `digest`: as it stands if it is `intact`, else built anew in private and moved there."""
         tree = self.folder / "trees" / digest.partition(":")[2]
-        if tree.is_dir() and not tree.is_symlink() and intact(tree):
+        if _stands(tree, intact):
             return tree
-        stage = self._stage()
-        build(stage)
-        _replace(stage, tree)
+        stage = tree.with_name(f".tmp-{os.urandom(16).hex()}")
+        try:
+            tree.parent.mkdir(mode=0o700, exist_ok=True)
+            stage.mkdir(mode=0o700)
+            build(stage)
+            _replace(stage, tree, intact)
+        except StoreError:
+            raise
+        except OSError as error:
+            raise _unusable(self.folder, error) from error
+        finally:
+            _remove(stage)
         return tree
 
-    def _stage(self) -> Path:
-        (self.folder / "trees").mkdir(mode=0o700, exist_ok=True)
-        stage = self.folder / "trees" / f".tmp-{os.urandom(16).hex()}"
-        stage.mkdir(mode=0o700)
-        return stage
+
+def _stands(tree: Path, intact: Callable[[Path], bool]) -> bool:
+    return tree.is_dir() and not tree.is_symlink() and intact(tree)
 
 
-def _replace(stage: Path, tree: Path) -> None:
-    """Move `stage` to `tree`; what stands there (damaged, or another process's) goes aside first.
+def _replace(stage: Path, tree: Path, intact: Callable[[Path], bool]) -> None:
+    """Move `stage` to `tree`, unless another process was faster; what is damaged there goes aside first.
 
-    A cache is no vault: replacing a folder in it is allowed, for its name says what must be in it.
+    A cache is no vault: replacing a folder in it is allowed, for its name says what must be in it.  One that is intact
+    stays: somebody may be reading it.
     """
-    import shutil
-
     aside = stage.with_name(stage.name + ".old")
     for _ in range(100):
+        try:
+            os.rename(stage, tree)
+        except OSError as error:
+            if error.errno not in {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}:
+                raise
+        else:
+            return
+        if _stands(tree, intact):
+            return
         with contextlib.suppress(FileNotFoundError):
             tree.rename(aside)
-        try:
-            stage.rename(tree)
-        except OSError:
-            continue
-        else:
-            shutil.rmtree(aside, ignore_errors=True)
-            return
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-    raise StoreError(f"the cache folder {tree} is busy", code=Code.STORE_FAILED, hint="run it again", ref=str(tree))
+        _remove(aside)
+    raise StoreError(
+        f"the cache folder {shown(tree)} is busy", code=Code.STORE_FAILED, hint="run it again", ref=shown(tree)
+    )
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, or whatever stands in its place, as far as that is possible."""
+    import shutil
+
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _unusable(folder: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"the cache folder {shown(folder)} cannot be used: {error.strerror}",
+        code=Code.STORE_FULL if error.errno in {errno.ENOSPC, errno.EDQUOT} else Code.STORE_DENIED,
+        hint="set MODELVAULT_CACHE to a folder of your own, or open the vault with cache=False",
+        ref=shown(folder),
+    )
 
 
 def _own_folder(folder: Path) -> Path:
@@ -163,17 +193,12 @@ def _own_folder(folder: Path) -> Path:
         folder.mkdir(parents=True, mode=0o700, exist_ok=True)
         found = os.lstat(folder)
     except OSError as error:
-        raise StoreError(
-            f"the cache folder {folder} cannot be used: {error.strerror}",
-            code=Code.STORE_DENIED,
-            hint="set MODELVAULT_CACHE to a folder of your own, or open the vault with cache=False",
-            ref=str(folder),
-        ) from error
+        raise _unusable(folder, error) from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
         raise Untrusted(
-            f"others could change the cache folder {folder}",
+            f"others could change the cache folder {shown(folder)}",
             code=Code.UNSAFE_FOLDER,
-            hint=f"chmod 700 {folder}, or set MODELVAULT_CACHE to a folder of your own",
-            ref=str(folder),
+            hint=f"chmod 700 {shown(folder)}, or set MODELVAULT_CACHE to a folder of your own",
+            ref=shown(folder),
         )
     return folder

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
-from typing import Any, Final, NewType
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NewType, cast
 
 from modelvault.errors import Code, InvalidInput, shown
 
-__all__ = ["RECORD_LIMIT", "Digest", "Json", "canonical", "digest_of", "parse", "plain"]
+__all__ = ["RECORD_LIMIT", "Digest", "Json", "canonical", "digest_of", "parse", "plain", "storable"]
 
 Digest = NewType("Digest", str)
 
@@ -103,19 +103,43 @@ def plain(value: object, depth: int = 0) -> Json:
     infinities become ``"nan"``, ``"inf"`` and ``"-inf"``.
     """
     if value is None or isinstance(value, bool | str):
-        return str(value) if isinstance(value, str) else value
+        return storable(value, "a parameter") if isinstance(value, str) else value
     if isinstance(value, int):
         return int(value) if abs(value) < 10 ** (_INTEGER_DIGITS - 1) else repr(int(value))
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else repr(float(value))
     if depth < _PLAIN_DEPTH and isinstance(value, Mapping):
-        return {str(key): plain(member, depth + 1) for key, member in value.items()}
+        members = {storable(_text(key), "a name"): plain(member, depth + 1) for key, member in value.items()}
+        if len(members) == len(value):
+            return members
+        raise InvalidInput(f"two keys have one text: {shown(list(value))}", code=Code.BAD_VALUE)
     if depth < _PLAIN_DEPTH and isinstance(value, list | tuple):
         return [plain(member, depth + 1) for member in value]
     if callable(getattr(value, "item", None)) and getattr(value, "shape", None) == ():
         item: object = value.item()  # type: ignore[attr-defined] # an array library's scalar
         return plain(item, _PLAIN_DEPTH)
-    text = repr(value)
-    if " at 0x" in text or len(text) > _REPR_LIMIT:
-        return f"<{type(value).__module__}.{type(value).__qualname__}>"
-    return text
+    text = _text(value, repr)
+    return text if " at 0x" not in text and len(text) <= _REPR_LIMIT else _named(value)
+
+
+def _text(value: object, form: Callable[[object], str] = str) -> str:
+    try:
+        return form(value)
+    except Exception:  # whatever the value's own code raises
+        return _named(value)
+
+
+def _named(value: object) -> str:
+    return f"<{type(value).__module__}.{type(value).__qualname__}>"
+
+
+def storable(value: object, what: str) -> str:
+    """`value` as a plain `str`, if it is text that can be stored: half of a surrogate pair is no character.
+
+    Raises:
+        InvalidInput: `bad-value`.
+    """
+    try:
+        return str.__str__(cast("str", value)).encode().decode()
+    except (TypeError, UnicodeEncodeError) as error:
+        raise InvalidInput(f"{what} is Unicode text, not {shown(value)}", code=Code.BAD_VALUE) from error

@@ -8,7 +8,7 @@ from datetime import datetime
 from modelvault import layout, reference
 from modelvault.blobs import Blobs
 from modelvault.cache import Records
-from modelvault.errors import Code, Corrupt, InvalidInput, NotFound
+from modelvault.errors import Code, Corrupt, InvalidInput, NotFound, shown
 from modelvault.journal import Journal
 from modelvault.reference import AliasRef, DigestRef, Number, NumberRef, RangeRef, Ref
 from modelvault.stores import KeyMissing, Store
@@ -164,7 +164,7 @@ class Catalog:
             move = journal.entry(move.seq - ref.back)
         if move.target is None:
             raise NotFound(
-                f"{ref.model}@{ref.alias} is retired: {move.reason}",
+                f"{ref.model}@{ref.alias} is retired: {shown(move.reason)}",
                 code=Code.ALIAS_NOT_FOUND,
                 hint="promote a version to bring it back",
                 ref=str(ref),

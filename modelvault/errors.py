@@ -96,10 +96,17 @@ def shown(text: object, limit: int = _SHOWN_LIMIT) -> str:
 
     Stored text is written by strangers; it must not be able to move a cursor or forge a line of a log.
     """
-    raw = str(text)
+    raw = _text(text)
     cut = raw[:limit]
     safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)
     return safe if len(raw) <= limit else safe + "…"
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # whatever the value's own code raises: a message is still needed
+        return f"<{type(value).__qualname__}>"
 
 
 class VaultError(Exception):

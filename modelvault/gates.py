@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from modelvault.errors import Code, Refused, shown
+from modelvault.errors import Code, InvalidInput, Refused, shown
 from modelvault.wire import JsonValue, Manifest, Move
 
-__all__ = ["Gate", "Proposal", "Verdict", "judge"]
+__all__ = ["Gate", "Proposal", "Verdict", "judge", "listed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +63,29 @@ def judge(gates: Sequence[Gate], proposal: Proposal) -> list[JsonValue]:
     return [{"gate": name, "passed": True, "reason": verdict.reason} for name, verdict in verdicts]
 
 
+def listed(gates: Sequence[Gate]) -> tuple[Gate, ...]:
+    """`gates`, if they are a list.
+
+    Raises:
+        InvalidInput: `bad-value`.
+    """
+    given: object = gates
+    if isinstance(given, Sequence) and not isinstance(given, str | bytes):
+        return tuple(gates)
+    raise InvalidInput("gates is a list of functions", code=Code.BAD_VALUE, hint="gates=[gate]")
+
+
 def _name(gate: Gate) -> str:
     return shown(getattr(gate, "__name__", type(gate).__name__))
 
 
 def _asked(gate: Gate, proposal: Proposal) -> Verdict:
     try:
-        answer: object = gate(proposal)
+        answer: Any = gate(proposal)
+        passed, reason = answer if isinstance(answer, Verdict) else (answer, "")
+        passed = passed.item() if hasattr(passed, "item") else passed  # an array library's bool
     except Exception as error:  # a gate is the user's code and may raise anything
-        return Verdict(passed=False, reason=f"raised {type(error).__name__}: {shown(error)}")
-    if isinstance(answer, Verdict):
-        return Verdict(bool(answer.passed), shown(answer.reason))
-    if isinstance(answer, bool):
-        return Verdict(answer)
-    return Verdict(passed=False, reason=f"answered {type(answer).__name__}, not a verdict")
+        return Verdict(passed=False, reason=f"raised {shown(type(error).__name__)}: {shown(error)}")
+    if isinstance(passed, bool):
+        return Verdict(passed, shown(reason))
+    return Verdict(passed=False, reason=f"answered {shown(type(passed).__name__)}, not a verdict")

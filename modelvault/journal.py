@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from modelvault import layout
@@ -81,9 +81,7 @@ class Journal(Generic[AnyEntry]):
         if newest is None:
             return []
         stored = list(self._all(newest.record.seq))
-        for later, earlier in itertools.pairwise(stored):
-            if later.record.prev != earlier.digest:
-                raise self._broken(later.record.seq, f"it does not follow from entry {earlier.record.seq}")
+        self._check_chain(stored)
         return [one.record for one in stored]
 
     def append(self, build: Callable[[AnyEntry | None, Slot], AnyEntry]) -> AnyEntry:
@@ -106,7 +104,7 @@ class Journal(Generic[AnyEntry]):
         )
 
     def _append(self, build: Callable[[AnyEntry | None, Slot], AnyEntry]) -> AnyEntry:
-        newest = self._newest()
+        newest = self._listed_newest()
         slot = Slot(newest.record.seq + 1, newest.digest) if newest else Slot(1, None)
         entry = build(newest.record if newest else None, slot)
         raw = seal(entry)
@@ -117,10 +115,16 @@ class Journal(Generic[AnyEntry]):
         return entry
 
     def _newest(self) -> Stored[AnyEntry] | None:
+        """For a reader: what it has seen, if nothing has been added; one read tells."""
         seen = self.records.seen.get(self.folder, 0)
         if seen and self._found(seen + 1) is None:
             return self._entry(seen)
-        seq = self._listed()
+        return self._listed_newest()
+
+    def _listed_newest(self) -> Stored[AnyEntry] | None:
+        """For a writer: what the store lists now, which must follow from what this reader has seen."""
+        seen = self.records.seen.get(self.folder, 0)
+        seq = next((layout.seq_of(found.key) for found in self.records.store.list(self.folder, limit=1)), 0)
         if seq < seen:
             raise Corrupt(
                 f"{self.folder} ends at entry {seq}, and this reader has seen entry {seen}",
@@ -128,10 +132,17 @@ class Journal(Generic[AnyEntry]):
                 hint="the store was restored from an older copy, or answers from a stale replica; find out which",
                 ref=self.folder,
             )
-        return self._entry(seq) if seq else None
+        if seq == 0:
+            return None
+        self._check_chain([self._entry(one) for one in range(seq, seen - 1, -1)] if seen else [])
+        newest = self._entry(seq)
+        self.records.saw(self.folder, seq)
+        return newest
 
-    def _listed(self) -> int:
-        return next((layout.seq_of(found.key) for found in self.records.store.list(self.folder, limit=1)), 0)
+    def _check_chain(self, stored: Sequence[Stored[AnyEntry]]) -> None:
+        for later, earlier in itertools.pairwise(stored):
+            if later.record.prev != earlier.digest:
+                raise self._broken(later.record.seq, f"it does not follow from entry {earlier.record.seq}")
 
     def _found(self, seq: int) -> Stored[AnyEntry] | None:
         try:
@@ -141,11 +152,9 @@ class Journal(Generic[AnyEntry]):
 
     def _entry(self, seq: int) -> Stored[AnyEntry]:
         try:
-            stored = self._read(seq)
+            return self._read(seq)
         except KeyMissing:
             raise self._broken(seq, "it is missing") from None
-        self.records.saw(self.folder, seq)
-        return stored
 
     def _read(self, seq: int) -> Stored[AnyEntry]:
         stored = self.records.read(self.kind, layout.entry(self.folder, seq))

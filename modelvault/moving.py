@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from modelvault.canonical import storable
 from modelvault.catalog import Catalog
 from modelvault.errors import Code, Conflict, Corrupt, InvalidInput, NotFound, Refused, shown
-from modelvault.gates import Gate, Proposal, judge
+from modelvault.gates import Gate, Proposal, judge, listed
 from modelvault.journal import Slot, restored, undo_of
 from modelvault.reference import AliasRef
 from modelvault.upkeep.verify import prove
@@ -36,14 +37,15 @@ def promote(
 ) -> Move:
     """Append a promotion to `target`.  Commit point: the create of the next entry.  See `Vault.promote`."""
     proposed = catalog.manifest(ref.model, target)
+    checks = listed(gates)
 
     def build(newest: Move | None, slot: Slot) -> Move:
         _check(ref, newest, expect)
         evidence: dict[str, JsonValue] = {}
-        if gates:
+        if checks:
             current = catalog.manifest(ref.model, newest.target) if newest and newest.target else None
             proposal = Proposal(ref.model, ref.alias, newest, current, proposed, who.reason, who.actor)
-            evidence["gates"] = judge(gates, proposal)
+            evidence["gates"] = judge(checks, proposal)
         return _move(ref, slot, "promote", who, target, undo_of(newest, target), evidence)
 
     return catalog.journal(ref.model, ref.alias).append(build)
@@ -71,8 +73,9 @@ def reason_given(reason: str) -> str:
     Raises:
         InvalidInput: `bad-value`.
     """
-    if str(reason).strip():
-        return str(reason)
+    text = storable(reason, "a reason")
+    if text.strip():
+        return text
     raise InvalidInput("a reason is needed: the history keeps it", code=Code.BAD_VALUE, hint='reason="AUC +0.8 pt"')
 
 
@@ -93,7 +96,7 @@ def _move(
 def _check(ref: AliasRef, newest: Move | None, expect: str | None) -> None:
     """The alias points to the number `expect`; to nothing, where that is ``""``; to anything, where it is None."""
     actual = (newest.version if newest else None) or ""
-    if expect is None or expect == actual:
+    if expect is None or storable(expect, "what is expected, a number,") == actual:
         return
     since = f", moved there by {shown(newest.actor)} on {newest.at:%Y-%m-%d %H:%M:%S} UTC" if newest else ""
     raise Conflict(

@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterable
+from typing import cast
 
 from modelvault.errors import Code, InvalidInput, shown
 
-__all__ = ["portable_path", "portable_paths"]
+__all__ = ["path_text", "portable_path", "portable_paths"]
 
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE | re.ASCII)
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE | re.ASCII)
 _PATH_LIMIT, _SEGMENT_LIMIT = 1024, 255
+
+
+def path_text(value: object, what: str) -> str:
+    """`value`, a path or the text of one, as text that this system can take.
+
+    Raises:
+        InvalidInput: `bad-value`.
+    """
+    try:
+        text = str.__str__(os.fspath(cast("os.PathLike[str]", value)))
+        if text and b"\0" not in os.fsencode(text):
+            return text
+    except Exception as error:  # no path, or one whose own code fails
+        raise _no_path(value, what) from error
+    raise _no_path(value, what)
+
+
+def _no_path(value: object, what: str) -> InvalidInput:
+    return InvalidInput(f"{what} is a path, not '{shown(value)}'", code=Code.BAD_VALUE)
 
 
 def _segment_fault(segment: str) -> str:

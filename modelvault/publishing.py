@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from modelvault import layout, reference
 from modelvault.blobs import Blobs, described, sources
-from modelvault.canonical import digest_of, plain
+from modelvault.canonical import digest_of, plain, storable
 from modelvault.catalog import Catalog
 from modelvault.errors import AlreadyExists, Code, Conflict, InvalidInput, NotFound, Unsupported, shown
 from modelvault.journal import pauses
@@ -46,7 +46,7 @@ class Label:
             raise InvalidInput(
                 "version= names the number, bump= and base= derive one: give one or the other", code=Code.BAD_VERSION
             )
-        if self.bump not in {None, "major", "minor", "patch"}:
+        if self.bump is not None and storable(self.bump, "bump") not in {"major", "minor", "patch"}:
             raise InvalidInput(
                 f"bump={shown(self.bump)!r} is no level", code=Code.BAD_VERSION, hint="major, minor or patch"
             )
@@ -82,12 +82,11 @@ def content(
     notes: str,
 ) -> dict[str, Any]:
     """The members of a manifest that do not depend on number and files."""
-    refs = [data] if isinstance(data, str | os.PathLike) else data
     return {
         "format": format,
-        "params": plain(dict(params or {})),
+        "params": plain(_by_name(params, "params")),
         "metrics": metrics_of(metrics),
-        "data": tuple(data_ref(source) for source in refs),
+        "data": tuple(data_ref(source) for source in _each(data)),
         "notes": notes,
         "environment": environment(modules),
         "provenance": Provenance(git=commit_here) if (commit_here := git()) else None,
@@ -100,10 +99,35 @@ def metrics_of(metrics: Mapping[str, float] | None) -> dict[str, float]:
     Raises:
         InvalidInput: `bad-value`, one is no number, or not finite.
     """
+    named = _by_name(metrics, "metrics")
     try:
-        return {str(name): float(value) for name, value in (metrics or {}).items()}
-    except (TypeError, ValueError) as error:
+        return {storable(name, "the name of a metric"): _number(value) for name, value in named.items()}
+    except (TypeError, ValueError, OverflowError) as error:
+        if isinstance(error, InvalidInput):
+            raise
         raise InvalidInput(f"a metric is no number: {shown(error)}", code=Code.BAD_VALUE) from error
+
+
+def _number(value: object) -> float:
+    if isinstance(value, str | bytes | bytearray):
+        raise TypeError("text")
+    return float(cast("float", value))
+
+
+def _by_name(values: Mapping[str, Any] | None, what: str) -> Mapping[str, Any]:
+    given: object = values
+    if given is None or isinstance(given, Mapping):
+        return values or {}
+    raise InvalidInput(f"{what} is a dict by name, not {shown(type(given).__name__)}", code=Code.BAD_VALUE)
+
+
+def _each(data: Sequence[str | os.PathLike[str]]) -> Iterable[str | os.PathLike[str]]:
+    if isinstance(data, str | os.PathLike):
+        return [data]
+    given: object = data
+    if isinstance(given, Iterable) and not isinstance(given, bytes):
+        return data
+    raise InvalidInput(f"data is a list of paths and URLs, not {shown(type(given).__name__)}", code=Code.BAD_VALUE)
 
 
 def publish(

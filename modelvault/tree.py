@@ -11,11 +11,11 @@ from pathlib import Path
 
 from modelvault.blobs import Blobs, parallel, sources
 from modelvault.cache import Cache
-from modelvault.canonical import Digest
+from modelvault.canonical import Digest, storable
 from modelvault.errors import AlreadyExists, Code, Corrupt, InvalidInput, NotFound, StoreError, VaultError, shown
 from modelvault.wire import File, Manifest
 
-__all__ = ["Tree"]
+__all__ = ["Tree", "patterns"]
 
 _READ_ONLY = 0o444
 
@@ -75,13 +75,14 @@ class Tree:
             StoreError: `to` cannot be written.
         """
         files = self._matching(only)
-        stage = to.with_name(f".tmp-{os.urandom(16).hex()}")
+        stage = to.parent / f".tmp-{os.urandom(16).hex()}"
+        laid = stage / "files"
         try:
             to.parent.mkdir(parents=True, exist_ok=True)
             stage.mkdir(mode=0o700)
-            self._write(stage, files)
-            stage.chmod(0o777 & ~_umask())
-            stage.rename(to)
+            laid.mkdir()
+            self._write(laid, files)
+            laid.rename(to)
         except OSError as error:
             raise _unwritten(to, error) from error
         finally:
@@ -89,11 +90,11 @@ class Tree:
         return to
 
     def _matching(self, only: Sequence[str]) -> list[File]:
-        patterns = [only] if isinstance(only, str) else list(only)
-        for pattern in patterns:
+        wanted = patterns(only)
+        for pattern in wanted:
             if not fnmatch.filter(self._files, pattern):
                 raise NotFound(
-                    f"no file of {self._ref} matches {shown(pattern)!r}",
+                    f"no file of {self._ref} matches '{shown(pattern)}'",
                     code=Code.FILE_NOT_FOUND,
                     hint=f"its files: {', '.join(list(self._files)[:10])}",
                     ref=self._ref,
@@ -101,7 +102,7 @@ class Tree:
         return [
             file
             for path, file in self._files.items()
-            if not patterns or any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
+            if not wanted or any(fnmatch.fnmatchcase(path, pattern) for pattern in wanted)
         ]
 
     def _lay_read_only(self, folder: Path) -> None:
@@ -122,17 +123,23 @@ class Tree:
         return False
 
 
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
+def patterns(only: Sequence[str]) -> list[str]:
+    """`only`, one pattern or several, as a list.
+
+    Raises:
+        InvalidInput: `bad-value`.
+    """
+    given: object = [only] if isinstance(only, str) else only
+    if isinstance(given, Sequence) and not isinstance(given, bytes):
+        return [storable(one, "a pattern") for one in given]
+    raise InvalidInput("only is a list of patterns", code=Code.BAD_VALUE, hint='only=["*.json"]')
 
 
 def _unwritten(to: Path, error: OSError) -> AlreadyExists | StoreError | OSError:
     if isinstance(error, StoreError | Corrupt):
         return error
-    if to.exists():
+    if os.path.lexists(to):
         return AlreadyExists(
-            f"{to} exists", code=Code.TARGET_EXISTS, hint="name a folder that is new or empty", ref=str(to)
+            f"{shown(to)} exists", code=Code.TARGET_EXISTS, hint="name a folder that is new or empty", ref=shown(to)
         )
-    return StoreError(f"cannot write {to}: {error.strerror}", code=Code.STORE_DENIED, ref=str(to))
+    return StoreError(f"cannot write {shown(to)}: {error.strerror}", code=Code.STORE_DENIED, ref=shown(to))

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from modelvault.errors import Code, InvalidInput, Untrusted
+from modelvault.errors import Code, InvalidInput, Untrusted, shown
 
 __all__ = ["Trust", "check", "level"]
 
 Trust = Literal["pickle"]
 
 
-def level(text: str | None) -> Trust | None:
+def level(text: object) -> Trust | None:
     """`text` as a trust level.
 
     Raises:
@@ -23,9 +23,11 @@ def level(text: str | None) -> Trust | None:
     """
     if text is None:
         return None
-    if text == "pickle":
+    if isinstance(text, str) and text == "pickle":
         return "pickle"
-    raise InvalidInput(f"trust={text!r} is no trust level", code=Code.BAD_VALUE, hint='trust=None or trust="pickle"')
+    raise InvalidInput(
+        f"trust={shown(text)} is no trust level", code=Code.BAD_VALUE, hint='trust=None or trust="pickle"'
+    )
 
 
 def check(format: str, *, safe: bool, private: bool, trust: Trust | None, ref: str) -> None:

@@ -19,12 +19,13 @@ from modelvault import formats, reference
 from modelvault import trust as trusted
 from modelvault.blobs import Blobs, parallel
 from modelvault.cache import Cache, Records
-from modelvault.canonical import Digest
+from modelvault.canonical import Digest, storable
 from modelvault.catalog import Catalog, Found
 from modelvault.errors import Code, InvalidInput, NotFound, shown
+from modelvault.paths import path_text
 from modelvault.reference import Level, Number, NumberRef
 from modelvault.stores import Key, Store, connect
-from modelvault.tree import Tree
+from modelvault.tree import Tree, patterns
 from modelvault.version import Version
 from modelvault.wire import Manifest, Move, Note, NoteKind, record
 
@@ -78,7 +79,7 @@ def _own_vault() -> Path:
 def _cache(where: bool | str | os.PathLike[str]) -> Path | None:  # noqa: FBT001 - mirrors `open`
     if isinstance(where, bool):
         return _own_cache() if where else None
-    return Path(where)
+    return Path(path_text(where, "cache"))
 
 
 def _own_cache() -> Path:
@@ -179,8 +180,8 @@ class Vault:
         label = Label(version, bump, base)
         chosen = formats.choose(obj, format)
         if isinstance(obj, Path) and chosen.name == "files":
-            if not obj.exists():
-                raise NotFound(f"there is nothing at {shown(obj)}", code=Code.FILE_NOT_FOUND, ref=str(obj))
+            if not os.path.exists(obj):
+                raise NotFound(f"there is nothing at {shown(obj)}", code=Code.FILE_NOT_FOUND, ref=shown(obj))
             return self._publish(model, obj, label, content("files", (), params, metrics, data, notes), actor)
         with _scratch() as folder:
             modules = tuple(chosen.dump(obj, folder))
@@ -246,13 +247,12 @@ class Vault:
             AlreadyExists: `target-exists`, `to` is not empty.
             Corrupt: what is stored is not what was published.
         """
+        folder, wanted = None if to is None else Path(path_text(to, "to")), patterns(only)
+        if wanted and folder is None:
+            raise InvalidInput("only= needs a folder to put the files in", code=Code.BAD_VALUE, hint="fetch(ref, to=…)")
         found = self._catalog.resolve(reference.parse(ref))
         tree = self._tree(self._catalog.manifest(found.model, found.target), found)
-        if to is not None:
-            return tree.lay(Path(to), only)
-        if only:
-            raise InvalidInput("only= needs a folder to put the files in", code=Code.BAD_VALUE, hint="fetch(ref, to=…)")
-        return tree.folder()
+        return tree.folder() if folder is None else tree.lay(folder, wanted)
 
     def version(self, ref: str) -> Version:
         """What is known of the version that `ref` names; no file is read.
@@ -483,9 +483,8 @@ class Vault:
 def _named(model: str, to: Version | str) -> reference.Ref:
     if isinstance(to, Version):
         return NumberRef(to.model, Number(to.number))
-    if reference.is_number(str(to)):
-        return NumberRef(model, Number(to))
-    return reference.parse(to)
+    text = storable(to, "a version")
+    return NumberRef(model, Number(text)) if reference.is_number(text) else reference.parse(text)
 
 
 def _is_near(store: Store) -> bool:

@@ -136,7 +136,7 @@ class Version:
     def __str__(self) -> str:
         lines = [f"{self.ref}  {self.digest}"]
         lines.append(f"  published {self.created:%Y-%m-%d %H:%M:%S} UTC by {shown(self.actor)}")
-        lines.append(f"  {self.format}, {len(self.files)} file(s), {self.size:,} bytes")
+        lines.append(f"  {shown(self.format)}, {len(self.files)} file(s), {self.size:,} bytes")
         for name, values in (("metrics", self.metrics), ("params", self.params)):
             if values:
                 lines.append(f"  {name}: " + shown(", ".join(f"{key}={value}" for key, value in values.items()), 1000))

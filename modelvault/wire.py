@@ -57,6 +57,7 @@ __all__ = [
 
 FILES_LIMIT: Final = 100_000
 TEXT_LIMIT: Final = 64 * 1024
+_REPR_LIMIT: Final = 4_000
 _SEAL: Final = re.compile(rb'[{,]"~sha256":"([0-9a-f]{64})"\}\Z')
 _SEAL_LENGTH: Final = len(b',"~sha256":""}') + 64
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
@@ -116,6 +117,13 @@ _Instant = Annotated[
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    def __repr__(self) -> str:
+        """As pydantic's, but printable: the names of unknown members are written by strangers."""
+        return shown(super().__repr__(), _REPR_LIMIT)
+
+    def __str__(self) -> str:
+        return repr(self)
 
 
 class Part(_Record):

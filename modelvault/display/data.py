@@ -1,35 +1,34 @@
-"""Versions, moves, notes and differences as JSON data: the fields of their records, under their names in Python."""
+"""Versions, moves, notes and differences as JSON data: the fields of their records."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from modelvault.diff import Diff
-from modelvault.display.records import is_yanked, pointing
-from modelvault.version import Version
-from modelvault.wire import Move, Note, as_json
+from modelvault.display.records import Published
+from modelvault.wire import Claim, Manifest, Move, as_json
 
-__all__ = ["diff_data", "move_data", "standing_data", "version_data"]
-
-
-def version_data(version: Version) -> dict[str, Any]:
-    """What was published: it never changes."""
-    manifest = as_json(version.manifest)
-    manifest["number"] = manifest.pop("version")
-    manifest.pop("record")
-    made = {"digest": version.digest, "created": as_json(version.claim)["created"], "actor": version.actor}
-    return {"ref": version.ref, **made, "size": version.size, **manifest}
+__all__ = ["diff_data", "move_data", "published_data", "version_data"]
 
 
-def standing_data(version: Version, aliases: Mapping[str, Move], remarks: Sequence[Note]) -> dict[str, Any]:
-    """What was published, and what has been said and done since."""
-    standing = {"aliases": pointing(aliases, version.number), "yanked": is_yanked(remarks)}
-    return {**version_data(version), **standing, "remarks": [as_json(note) for note in remarks]}
+def version_data(manifest: Manifest, claim: Claim) -> dict[str, Any]:
+    """What was published: it never changes.  The names are those of a `Version`."""
+    said, claimed = as_json(manifest), as_json(claim)
+    del said["record"]
+    model, number = said.pop("model"), said.pop("version")
+    names = {"ref": f"{model}:{number}", "model": model, "number": number, "digest": claim.target.digest}
+    return {**names, "created": claimed["created"], "actor": claimed["actor"], "size": manifest.size, **said}
+
+
+def published_data(version: Published, aliases: Mapping[str, Move]) -> dict[str, Any]:
+    """What was published, and what has been done with it and said of it since."""
+    since = {"aliases": version.pointing(aliases), "yanked": version.yanked}
+    return {**version_data(version.manifest, version.claim), **since, "remarks": [*map(as_json, version.notes)]}
 
 
 def move_data(move: Move) -> dict[str, Any]:
-    """A move."""
+    """A move, with the number that its alias points to from there on."""
     return {**as_json(move), "version": move.version}
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from modelvault.canonical import storable
 from modelvault.errors import Code, InvalidInput, Unsupported, shown
 
 __all__ = ["Files", "Format", "choose", "named"]
@@ -80,14 +81,19 @@ def named(name: str) -> Format:
     """The format called `name`.
 
     Raises:
-        Unsupported: `unknown-format`, none is installed.
+        Unsupported: `unknown-format`, none is installed; `extra-missing`, it cannot start.
     """
-    if name in _OWN:
-        return _OWN[name]()
+    plain = storable(name, "a format")
+    if plain in _OWN:
+        return _OWN[plain]()
     from importlib.metadata import entry_points
 
-    for found in entry_points(group="modelvault.formats", name=name):
-        format: Format = found.load()()
+    for found in entry_points(group="modelvault.formats", name=plain):
+        try:
+            format: Format = found.load()()
+        except Exception as error:  # whatever the package that brings it raises
+            hint = f"install what {shown(found.value)} needs: {shown(error)}"
+            raise Unsupported(f"the format {plain} cannot start", code=Code.EXTRA_MISSING, hint=hint) from error
         return format
     raise Unsupported(
         f"no format named {shown(name)!r} is installed",
@@ -108,7 +114,7 @@ def choose(obj: object, name: str | None) -> Format:
     format = named(name)
     if not format.accepts(obj):
         raise InvalidInput(
-            f"the format {format.name} does not take a {type(obj).__qualname__}",
+            f"the format {format.name} does not take a {shown(type(obj).__qualname__)}",
             code=Code.BAD_VALUE,
             hint="leave format out to let modelvault choose",
         )

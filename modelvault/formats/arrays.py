@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import io
 import sys
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from modelvault.errors import Code, Corrupt
+from modelvault.errors import Code, Corrupt, shown
 from modelvault.formats import Files
 
 __all__ = ["Arrays"]
 
-_ONE, _MANY = "array.npy", "arrays.npz"
+_ONE, _MANY, _NPY = "array.npy", "arrays.npz", ".npy"
 
 
 class Arrays:
@@ -37,22 +38,43 @@ class Arrays:
         import numpy as np
 
         if isinstance(obj, dict):
-            np.savez(folder / _MANY, allow_pickle=False, **obj)
+            _write_many(obj, folder / _MANY)
         else:
             np.save(folder / _ONE, obj, allow_pickle=False)
         return ("numpy",)
 
     def load(self, files: Files) -> Any:
         """The array, or the dict."""
-        import numpy as np
-
+        one = files.paths == (_ONE,)
+        data = files.read(_ONE if one else _MANY)
         try:
-            if files.paths == (_ONE,):
-                return np.load(io.BytesIO(files.read(_ONE)), allow_pickle=False)
-            with np.load(io.BytesIO(files.read(_MANY)), allow_pickle=False) as stored:
-                return {name: stored[name] for name in stored.files}
-        except (ValueError, OSError, EOFError, KeyError) as error:
-            raise Corrupt(f"not arrays of numpy: {error}", code=Code.BAD_RECORD) from error
+            return _read(io.BytesIO(data)) if one else _read_many(data)
+        except Exception as error:  # nobody knows what readers of hostile bytes may raise
+            raise Corrupt(f"not arrays of numpy: {shown(error)}", code=Code.BAD_RECORD) from error
+
+
+def _write_many(arrays: dict[str, Any], path: Path) -> None:
+    """As `numpy.savez`, which takes no arrays called `file` or `allow_pickle`."""
+    from numpy.lib.format import write_array
+
+    with zipfile.ZipFile(path, "w") as out:
+        for name, array in arrays.items():
+            with out.open(name + _NPY, "w", force_zip64=True) as file:
+                write_array(file, array, allow_pickle=False)
+
+
+def _read(file: IO[bytes]) -> Any:
+    from numpy.lib.format import read_array
+
+    return read_array(file, allow_pickle=False)
+
+
+def _read_many(data: bytes) -> dict[str, Any]:
+    with zipfile.ZipFile(io.BytesIO(data)) as stored:
+        members = stored.infolist()
+        if sum(member.file_size for member in members) > len(data):
+            raise ValueError("its members are larger than itself")
+        return {member.filename.removesuffix(_NPY): _read(stored.open(member)) for member in members}
 
 
 def _is_array(obj: Any) -> bool:

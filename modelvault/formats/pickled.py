@@ -40,7 +40,7 @@ class Cloudpickle:
                 cloudpickle.dump(obj, file, protocol=_PROTOCOL)
         except Exception as error:  # whatever the object's own code raises
             raise InvalidInput(
-                f"a {type(obj).__qualname__} cannot be pickled: {shown(error)}",
+                f"a {shown(type(obj).__qualname__)} cannot be pickled: {shown(error)}",
                 code=Code.BAD_VALUE,
                 hint="save it with its own framework and publish the file: publish(name, Path('model.onnx'))",
             ) from error
@@ -65,7 +65,7 @@ class Cloudpickle:
             ) from error
         except Exception as error:  # the object's own code runs here and may raise anything
             raise Unsupported(
-                f"the object cannot be rebuilt here: {type(error).__name__}: {shown(error)}",
+                f"the object cannot be rebuilt here: {shown(type(error).__name__)}: {shown(error)}",
                 code=Code.LOAD_FAILED,
                 hint="compare your packages with the version's environment: 'modelvault show' lists it",
             ) from error

@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from modelvault.blobs import sources
+from modelvault.blobs import Source, sources
 from modelvault.canonical import canonical, digest_of
 from modelvault.errors import Code, NotFound, shown
-from modelvault.wire import DataRef
+from modelvault.paths import path_text
+from modelvault.wire import DataRef, record
 
 __all__ = ["data_ref", "without_secrets"]
 
@@ -21,19 +22,21 @@ def data_ref(source: str | os.PathLike[str]) -> DataRef:
 
     Raises:
         NotFound: `file-not-found`, there is no such file.
+        InvalidInput: `bad-value`, this is no path; `bad-path`, what is there cannot be read.
     """
-    text = os.fspath(source)
+    text = path_text(source, "data")
     if "://" in text:
-        return DataRef(uri=without_secrets(text), how="unread")
+        return record(DataRef, uri=without_secrets(text), how="unread")
     path = Path(text)
-    if not path.exists():
-        raise NotFound(f"there is no data at {shown(text)}", code=Code.FILE_NOT_FOUND, ref=text)
-    files = sources(path)
-    size = sum(file.size for file in files)
+    if not os.path.exists(path):
+        raise NotFound(f"there is no data at {shown(text)}", code=Code.FILE_NOT_FOUND, ref=shown(text))
     if path.is_file():
-        return DataRef(uri=path.as_posix(), how="sha256", digest=files[0].digest, size=size)
+        file = Source(path, path.name)
+        return record(DataRef, uri=path.as_posix(), how="sha256", digest=file.digest, size=file.size)
+    files = sources(path)
     listing = canonical([[file.name, file.digest] for file in files])
-    return DataRef(uri=path.as_posix(), how="sha256-tree", digest=digest_of(listing), size=size)
+    size = sum(file.size for file in files)
+    return record(DataRef, uri=path.as_posix(), how="sha256-tree", digest=digest_of(listing), size=size)
 
 
 def without_secrets(url: str) -> str:

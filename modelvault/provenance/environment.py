@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable
 from importlib import metadata
 
+from modelvault.canonical import storable
 from modelvault.wire import Environment
 
 __all__ = ["actor", "environment"]
@@ -28,9 +29,14 @@ def environment(modules: Iterable[str]) -> Environment:
 
 
 def actor(name: str | None) -> str:
-    """`name`, or ``$MODELVAULT_ACTOR``, or the user's login name."""
-    if name or os.environ.get("MODELVAULT_ACTOR"):
-        return name or os.environ["MODELVAULT_ACTOR"]
+    """`name`, or ``$MODELVAULT_ACTOR``, or the user's login name.
+
+    Raises:
+        InvalidInput: `bad-value`, it is no text.
+    """
+    named = storable(name, "an actor") if name is not None else os.environ.get("MODELVAULT_ACTOR")
+    if named:
+        return named
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from modelvault.errors import Code, InvalidInput, Unsupported, shown
+from modelvault.paths import path_text
 from modelvault.stores.port import (
     READ_LIMIT,
     Content,
@@ -52,9 +53,7 @@ def connect(url: str | os.PathLike[str], **options: Any) -> Store:
         InvalidInput: `bad-value`, no URL and no path, or an option that the store does not have.
         Unsupported: `unknown-store`, nothing installed knows the scheme; `extra-missing`, what knows it cannot start.
     """
-    text = os.fspath(url)
-    if not text or "\0" in text:
-        raise InvalidInput(f"neither a URL nor a path: {shown(repr(text))}", code=Code.BAD_VALUE)
+    text = path_text(url, "the place of a vault")
     matched = _URL.fullmatch(text) if isinstance(url, str) else None
     if matched is None:
         return _local(text, options)

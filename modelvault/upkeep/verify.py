@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from modelvault import layout
 from modelvault.blobs import Blobs
+from modelvault.canonical import storable
 from modelvault.catalog import Catalog
-from modelvault.errors import Code, Corrupt, VaultError
+from modelvault.errors import Code, Corrupt, InvalidInput, VaultError, shown
 from modelvault.reference import AliasRef, Ref
 from modelvault.stores import Key, KeyMissing
 from modelvault.wire import Claim, File, Manifest, Move, VaultRecord, read_sealed
@@ -67,6 +68,8 @@ def prove(blobs: Blobs, manifest: Manifest, level: Level) -> Iterator[File]:
 
 def verify(catalog: Catalog, ref: Ref | None, level: Level) -> Report:
     """Check one version or alias, or everything that a vault holds."""
+    if storable(level, "a level") not in get_args(Level):
+        raise InvalidInput(f"{shown(level)} is no level", code=Code.BAD_VALUE, hint=", ".join(get_args(Level)))
     report = Report(level)
     if ref is None:
         _attempt(report, lambda: _root(catalog))

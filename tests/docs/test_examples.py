@@ -108,7 +108,9 @@ def test_every_fenced_block_runs_or_says_why_not(page):
         if not NOT_RUN.search(document.text[: region.start])
     ]
     infos = {region.lexemes["info"].strip() for region in fences}
-    directives = {info for info in infos if info.startswith("{") and not re.match(r"\{(code|code-block|sourcecode)\}", info)}
+    directives = {
+        info for info in infos if info.startswith("{") and not re.match(r"\{(code|code-block|sourcecode)\}", info)
+    }
     assert infos - directives <= RUNS
 
 

@@ -15,6 +15,7 @@ def _workplace(_own_places: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         (work / "trained" / name).write_bytes(hashlib.shake_256(bytes([seed])).digest(20_000 + seed))
     monkeypatch.chdir(work)
     monkeypatch.setenv("PATH", str(work))
+    monkeypatch.setattr("tempfile.tempdir", str(work))  # what the killed leave behind goes with the test
 
 
 @pytest.fixture(autouse=True)

@@ -510,6 +510,20 @@ def test_what_goes_while_it_is_listed_is_left_out(tmp_path, store, monkeypatch):
     assert [entry.key for entry in store.list("")] == ["b", "d/"]
 
 
+def test_a_folder_one_cannot_see_into_is_listed(store, monkeypatch):
+    for key in ["a/x", "b/x"]:
+        store.create(Key(key), b"")
+    real = os.open
+
+    def closed(name, flags, **options):
+        return fails(errno.EACCES)() if name == "a" else real(name, flags, **options)
+
+    monkeypatch.setattr(os, "open", closed)
+    assert [entry.key for entry in store.list("")] == ["a/", "b/"]
+    with pytest.raises(StoreError):
+        store.list("a/")
+
+
 class _Closing(list):
     def __enter__(self):
         return self

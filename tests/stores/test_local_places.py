@@ -1,6 +1,7 @@
 """The local store on real file systems that are full, read-only, not ours, or without links."""
 
 import contextlib
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -21,26 +22,33 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 
 @contextlib.contextmanager
-def mounted(folder, *command, unmount=("umount",)):
-    """`folder`, on which `command` has mounted something; skips where that may not be."""
+def mounted(folder, *command):
+    """A store in `folder`, on which `command` has mounted something; skips where that may not be."""
     if os.geteuid() != 0 or not shutil.which(command[0]):
         pytest.skip("nothing can be mounted here")
-    if subprocess.run([*command, folder], capture_output=True).returncode != 0:
-        pytest.skip("this is not mounted here")
+    if subprocess.run([*command, folder], check=False, capture_output=True).returncode != 0:
+        pytest.skip(f"{' '.join(map(str, command))} does not work here")
     try:
         yield LocalStore(folder)
     finally:
-        subprocess.run([*unmount, folder], check=True)
+        subprocess.run(["umount", folder], check=True)
 
 
-def image(tmp_path, *command):
-    if not shutil.which(command[0]):
-        pytest.skip(f"no {command[0]} here")
-    path = tmp_path / "image"
-    with path.open("wb") as file:
+@contextlib.contextmanager
+def device(path, *command):
+    """A block device of 16 MiB that `command` has formatted; skips where that may not be."""
+    if os.geteuid() != 0 or not shutil.which(command[0]) or not shutil.which("losetup"):
+        pytest.skip("no such device can be made here")
+    with open(path, "wb") as file:
         file.truncate(16 * 1024 * 1024)
     subprocess.run([*command, path], check=True, capture_output=True)
-    return path
+    made = subprocess.run(["losetup", "-f", "--show", path], check=False, capture_output=True, text=True)
+    if made.returncode != 0:
+        pytest.skip("no loop device here")
+    try:
+        yield made.stdout.strip()
+    finally:
+        subprocess.run(["losetup", "-d", made.stdout.strip()], check=True)
 
 
 @pytest.fixture
@@ -105,12 +113,19 @@ def test_a_full_disk_takes_nothing_and_says_so(place):
 
 
 def test_a_disk_without_room_for_names_is_full(place):
-    with mounted(place, "mount", "-t", "tmpfs", "-o", "nr_inodes=4", "none") as store:
+    with mounted(place, "mount", "-t", "tmpfs", "-o", "nr_inodes=12", "none") as store:
+        keys = [Key(f"a/{number:02}") for number in range(12)]
+
+        def fill():
+            for key in keys:
+                store.create(key, b"x")
+
         with pytest.raises(StoreError) as failure:
-            store.create(KEY, b"x")
+            fill()
         assert failure.value.code == Code.STORE_FULL
-        store.create(Key("a"), b"x")
-        assert store.read(Key("a")) == b"x"
+        listed = [entry.key for entry in store.list("a/")]
+        assert listed
+        assert keys[: len(listed)] == listed
 
 
 # A place that is not ours to write
@@ -161,7 +176,7 @@ def _uncertain(store):
         raise StoreError("known by its code", code=error.code) from error
 
 
-def test_a_folder_one_cannot_see_into_is_listed_and_denied(open_place, monkeypatch):
+def test_a_folder_one_cannot_see_into_is_listed_and_denied(open_place):
     store = LocalStore(open_place)
     store.create(KEY, b"x")
     store.create(Key("models/other/1.json"), b"x")
@@ -178,22 +193,21 @@ def test_a_folder_one_cannot_see_into_is_listed_and_denied(open_place, monkeypat
 # A file system without links
 
 
-@pytest.fixture(params=["exfat by FUSE", "vfat"])
+@pytest.fixture(
+    params=[("mkfs.vfat", "mount", "-t", "vfat"), ("mkfs.exfat", "mount.exfat-fuse")], ids=["vfat", "exfat"]
+)
 def linkless(request, tmp_path, place):
-    if request.param == "vfat":
-        path = image(tmp_path, "mkfs.vfat")
-        with mounted(place, "mount", "-t", "vfat", "-o", "loop", path) as store:
-            yield store
-    else:
-        path = image(tmp_path, "mkfs.exfat")
-        with mounted(place, "mount.exfat-fuse", path) as store:
-            yield store
+    formatter, *mount = request.param
+    with device(tmp_path / "image", formatter) as block, mounted(place, *mount, block) as store:
+        (place / "plain").write_bytes(b"")
+        with pytest.raises(PermissionError):
+            os.link(place / "plain", place / "link")
+        (place / "plain").unlink()
+        yield store
 
 
 @pytest.mark.filterwarnings("ignore::modelvault.stores.local.TornWrites")
 def test_without_links_nothing_is_replaced_and_all_is_whole(linkless):
-    with pytest.raises(OSError, match="Operation not permitted|not supported|not implemented"):
-        os.link(__file__, os.path.join(linkless.url, "link")) if False else _link(linkless.url)
     content = Streamed(3_000_000)
     linkless.create(KEY, content)
     linkless.create(Key("models/fraud/2.json"), b"x")
@@ -209,19 +223,33 @@ def test_without_links_nothing_is_replaced_and_all_is_whole(linkless):
     assert [Entry(Key("models/fraud/2.json"), 1)] == [*linkless.list("models/fraud/")]
 
 
-def _link(folder):
-    path = os.path.join(folder, "plain")
-    with open(path, "w"):
-        pass
-    try:
-        os.link(path, path + "-link")
-    finally:
-        os.unlink(path)
+@pytest.mark.filterwarnings("ignore::modelvault.stores.local.TornWrites")
+@pytest.mark.parametrize("rounds", [10, pytest.param(100, marks=pytest.mark.long)])
+def test_without_links_one_of_many_processes_wins(linkless, rounds):
+    keys = [Key(f"race/{number}") for number in range(rounds)]
+    context = multiprocessing.get_context("fork")
+    gate, wins = context.Barrier(4), context.SimpleQueue()
+
+    def rival(me):
+        for key in keys:
+            gate.wait(60)
+            with contextlib.suppress(KeyExists):
+                linkless.create(key, f"{me}".encode())
+                wins.put((key, me))
+        wins.put(None)
+
+    rivals = [context.Process(target=rival, args=(me,)) for me in range(4)]
+    for each in rivals:
+        each.start()
+    won = [pair for each in rivals for pair in iter(wins.get, None)]
+    for each in rivals:
+        each.join()
+    assert sorted(keys) == sorted(key for key, _ in won)
+    assert all(f"{me}".encode() == linkless.read(key) for key, me in won)
 
 
 def test_exfat_by_fuse_is_known_to_tear(tmp_path, place):
-    path = image(tmp_path, "mkfs.exfat")
-    with mounted(place, "mount.exfat-fuse", path) as store:
+    with device(tmp_path / "image", "mkfs.exfat") as block, mounted(place, "mount.exfat-fuse", block) as store:
         with pytest.warns(TornWrites):
             store.create(KEY, b"x")
         assert store.read(KEY) == b"x"

@@ -19,7 +19,9 @@ SCALARS = (
 )
 JSON = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner)
+    ),
     max_leaves=20,
 )
 OBJECTS = st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), JSON, max_size=5)
@@ -143,6 +145,10 @@ def test_endless_parameters_end():
     canonical({"a": plain(endless)})
 
 
-@given(st.recursive(st.one_of(SCALARS, st.floats(), st.integers(), st.binary()), lambda one: st.lists(one) | st.tuples(one)))
+@given(
+    st.recursive(
+        st.one_of(SCALARS, st.floats(), st.integers(), st.binary()), lambda one: st.lists(one) | st.tuples(one)
+    )
+)
 def test_whatever_is_made_plain_can_be_written(value):
     parse(canonical({"a": plain(value)}))

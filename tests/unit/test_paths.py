@@ -10,7 +10,9 @@ from modelvault.errors import Code, InvalidInput
 from modelvault.paths import portable_path, portable_paths
 
 
-@pytest.mark.parametrize("path", ["a", "a/b.txt", "model.pkl", ".hidden/.x", "Größe/café.bin", "a b/c-d_e~f", "x" * 255])
+@pytest.mark.parametrize(
+    "path", ["a", "a/b.txt", "model.pkl", ".hidden/.x", "Größe/café.bin", "a b/c-d_e~f", "x" * 255]
+)
 def test_ordinary_paths_are_portable(path):
     assert portable_path(path) == path
 

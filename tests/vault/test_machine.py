@@ -13,7 +13,6 @@ SHORT = settings(max_examples=25, stateful_step_count=15)
 LONG = settings(max_examples=400, stateful_step_count=40)
 
 
-
 class LocalMachine(VaultMachine):
     def make_store(self) -> Store:
         self.folder = tempfile.TemporaryDirectory()
