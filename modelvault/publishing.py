@@ -87,7 +87,7 @@ def content(
         "params": plain(_by_name(params, "params")),
         "metrics": metrics_of(metrics),
         "data": tuple(data_ref(source) for source in _each(data)),
-        "notes": notes,
+        "notes": storable(notes, "notes"),
         "environment": environment(modules),
         "provenance": Provenance(git=commit_here) if (commit_here := git()) else None,
     }
