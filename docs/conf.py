@@ -14,7 +14,7 @@ author = "The modelvault developers"
 copyright = author
 version = release = modelvault.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "command_line"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "command_line", "docstrings"]
 exclude_patterns = ["_build"]
 nitpicky = True
 default_role = "code"
@@ -26,7 +26,6 @@ autodoc_class_signature = "separated"
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
-napoleon_use_rtype = False
 
 html_theme = "furo"
 html_title = f"modelvault {release}"
@@ -35,7 +34,6 @@ html_show_copyright = False
 
 # Names of the standard library and of dependencies: their documentation is elsewhere, and a build needs no network.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(collections|contextlib|dataclasses|datetime|enum|os|pathlib|typing|pydantic|pydantic_core)\..*"),
-    (r"py:.*", r"(Any|Callable|Iterable|Iterator|Literal|Mapping|Path|PathLike|Sequence|datetime|timedelta|ellipsis)"),
-    (r"py:class", r"(optional|annotated_types\..*|BaseModel|ConfigDict|JsonValue|FieldInfo|Ge|Lt|MaxLen|ge=.*|lt=.*)"),
+    (r"py:.*", r"(collections|contextlib|dataclasses|datetime|enum|os|pathlib|typing|pydantic)\..*"),
+    (r"py:class", r"modelvault\.version\._Vault|dict\[str"),
 ]

@@ -212,7 +212,7 @@ def _hasher(digest: str) -> Any:
         raise Unsupported(
             "this version has parts with BLAKE3 digests, and the package blake3 is not installed",
             code=Code.EXTRA_MISSING,
-            hint="pip install blake3",
+            hint="pip install 'modelvault-sdk[blake3]'",
         ) from error
     return blake3()
 
@@ -238,7 +238,7 @@ class Blobs:
         Raises:
             Corrupt: `digest-mismatch`, the stored bytes are not the file's; `blob-missing`, they are gone.
         """
-        if file.data is not None:
+        if file.inline is not None:
             yield file.data
             return
         for part in file.parts:
@@ -246,6 +246,8 @@ class Blobs:
 
     def read(self, file: File) -> bytes:
         """All bytes of `file`, verified.  Raises as `chunks`."""
+        if file.inline is not None:
+            return file.data
         return b"".join(self.chunks(file))
 
     def write(self, file: File, path: Path) -> None:
@@ -307,9 +309,12 @@ class Blobs:
             ) from doubt or error
         return found.size if found is not None and found.key == key else None
 
+    def _stored(self, part: Part) -> _PartContent:
+        return _PartContent(self.store, Key(layout.blob(part.blob or part.digest)), part, part.offset)
+
     def _part(self, part: Part) -> Iterator[bytes]:
         """The bytes of a part: from the store, or the cache, where they go first, verified, if they are not there yet."""
-        stored = _PartContent(self.store, Key(layout.blob(part.blob or part.digest)), part, part.offset)
+        stored = self._stored(part)
         if self.cache is None:
             yield from stored.chunks()
             return

@@ -43,8 +43,6 @@ class Records:
     def __init__(self, store: Store, disk: Store | None = None) -> None:
         self.store = store
         self.disk = disk
-        self.seen: dict[str, int] = {}
-        """The highest seq that this reader has seen, by journal folder."""
         self._kept: dict[str, tuple[Stored, int]] = {}  # type: ignore[type-arg] # of any kind of record
         self._bytes = 0
         self._lock = threading.Lock()
@@ -69,11 +67,6 @@ class Records:
                 self._bytes += len(raw)
             while self._bytes > _MEMORY_LIMIT:
                 self._bytes -= self._kept.pop(next(iter(self._kept)))[1]
-
-    def saw(self, folder: str, seq: int) -> None:
-        """Remember that the journal in `folder` has reached `seq`."""
-        with self._lock:
-            self.seen[folder] = max(seq, self.seen.get(folder, 0))
 
     def _from_store(self, kind: type[AnyRecord], key: Key) -> Stored[AnyRecord]:
         raw = self.store.read(key)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from typing import NamedTuple
 
 from modelvault import layout, reference
 from modelvault.blobs import Blobs
@@ -19,8 +18,7 @@ __all__ = ["Catalog", "Found"]
 _MANIFESTS = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A version that a ref resolved to.  `key` is the record that pins its digest: a claim or a move."""
 
     model: str
@@ -35,6 +33,7 @@ class Catalog:
         self.records = records
         self.blobs = blobs
         self._manifests: dict[str, Manifest] = {}
+        self._journals: dict[tuple[str, str], Journal[Move]] = {}
 
     @property
     def store(self) -> Store:
@@ -55,8 +54,13 @@ class Catalog:
         return self._folders(layout.aliases(model))
 
     def journal(self, model: str, alias: str) -> Journal[Move]:
-        """The moves of an alias."""
-        return Journal(self.records, layout.journal(model, alias), Move, {"model": model, "alias": alias})
+        """The moves of an alias; the same journal each time, so that it remembers what it has seen."""
+        known = self._journals.get((model, alias))
+        if known is not None:
+            return known
+        names = {"model": model, "alias": alias}
+        made = Journal(self.records, layout.journal(model, alias), Move, names)
+        return self._journals.setdefault((model, alias), made)
 
     def notes(self, model: str, number: str) -> Journal[Note]:
         """The notes on a version."""
@@ -141,8 +145,14 @@ class Catalog:
         match ref:
             case NumberRef(model, number):
                 return self._claimed(model, number)
-            case AliasRef():
-                return self._aliased(ref)
+            case AliasRef(model, alias):
+                journal = self.journal(model, alias)
+                move = journal.newest()
+                if ref.back or ref.at or move is None:
+                    move = self._past(ref, journal, move or self.newest(model, alias))
+                if move.target is None:
+                    raise _retired(ref, move)
+                return Found(model, move.target, layout.entry(journal.folder, move.seq))
             case RangeRef(model, range):
                 return self._claimed(model, self._best(model, range))
             case DigestRef():
@@ -151,32 +161,20 @@ class Catalog:
     def _claimed(self, model: str, number: str) -> Found:
         return Found(model, self.claim(model, number).target, layout.claim(model, number))
 
-    def _aliased(self, ref: AliasRef) -> Found:
-        move = self.newest(ref.model, ref.alias)
-        journal = self.journal(ref.model, ref.alias)
-        if ref.at is not None:
-            move = self._at(journal, move, ref.at, str(ref))
-        elif ref.back:
-            if ref.back >= move.seq:
-                raise NotFound(
-                    f"{ref.model}@{ref.alias} has moved {move.seq} times", code=Code.ALIAS_NOT_FOUND, ref=str(ref)
-                )
-            move = journal.entry(move.seq - ref.back)
-        if move.target is None:
-            raise NotFound(
-                f"{ref.model}@{ref.alias} is retired: {shown(move.reason)}",
-                code=Code.ALIAS_NOT_FOUND,
-                hint="promote a version to bring it back",
-                ref=str(ref),
-            )
-        return Found(ref.model, move.target, layout.entry(journal.folder, move.seq))
-
-    def _at(self, journal: Journal[Move], newest: Move, at: datetime, ref: str) -> Move:
-        for seq in range(newest.seq, 0, -1):
+    def _past(self, ref: AliasRef, journal: Journal[Move], newest: Move) -> Move:
+        """The move that `ref` means, at or before the newest."""
+        if ref.back < newest.seq and ref.at is None:
+            return journal.entry(newest.seq - ref.back)
+        for seq in range(newest.seq, 0, -1) if ref.at else ():
             move = journal.entry(seq)
-            if move.at <= at:
+            if ref.at and move.at <= ref.at:
                 return move
-        raise NotFound(f"the alias did not exist yet at {at.isoformat()}", code=Code.ALIAS_NOT_FOUND, ref=ref)
+        raise NotFound(
+            f"{ref} is before the first of the {newest.seq} moves of {ref.model}@{ref.alias}",
+            code=Code.ALIAS_NOT_FOUND,
+            hint=f"'modelvault history {ref.model}@{ref.alias}' lists them",
+            ref=str(ref),
+        )
 
     def _best(self, model: str, range: str) -> Number:
         numbers = self.numbers(model)
@@ -215,3 +213,12 @@ class Catalog:
 
     def _folders(self, prefix: str) -> list[str]:
         return [layout.folder_name(entry.key) for entry in self.store.list(prefix) if entry.key.endswith("/")]
+
+
+def _retired(ref: AliasRef, move: Move) -> NotFound:
+    return NotFound(
+        f"{ref} is retired: {shown(move.reason)}",
+        code=Code.ALIAS_NOT_FOUND,
+        hint="promote a version to bring it back",
+        ref=str(ref),
+    )

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import itertools
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from modelvault import layout
 from modelvault.cache import Records, Stored
-from modelvault.canonical import Digest
+from modelvault.canonical import Digest, digest_of
 from modelvault.errors import Code, Conflict, Corrupt
 from modelvault.stores import Key, KeyMissing, Taken
 from modelvault.stores.commit import commit
@@ -43,25 +44,36 @@ class Slot:
 
 
 class Journal(Generic[AnyEntry]):
-    """The journal in one folder, of entries of one kind whose `names` say which journal they belong to."""
+    """The journal in one folder, of entries of one kind whose `names` say which journal they belong to.
+
+    It remembers the newest entry that it has seen, and refuses a store that no longer leads there.  Safe for threads.
+    """
 
     def __init__(self, records: Records, folder: str, kind: type[AnyEntry], names: Mapping[str, str]) -> None:
         self.records = records
         self.folder = folder
         self.kind: type[AnyEntry] = kind
         self.names = names
+        self._head: Stored[AnyEntry] | None = None
+        self._lock = threading.Lock()
 
     def newest(self) -> AnyEntry | None:
         """The newest entry; None if there is none.
 
-        One list and one read; one read if this reader has seen the journal before and nothing has been added.
+        One list and one read; one read if this journal has been looked at before and nothing has been added.
 
         Raises:
-            Corrupt: `alias-went-backwards`, the journal is shorter than this reader has seen it; `journal-broken` or
-                `bad-record`, an entry is not what its key says.
+            Corrupt: `alias-went-backwards`, the journal is shorter than it was; `journal-broken` or `bad-record`, an
+                entry is not what its key says, or does not follow from what was there.
         """
-        stored = self._newest()
-        return stored.record if stored else None
+        head = self._head
+        if head is not None:
+            try:
+                self.records.store.read(Key(layout.entry(self.folder, head.record.seq + 1)))
+            except KeyMissing:
+                return head.record
+        head = self._listed()
+        return head.record if head else None
 
     def entry(self, seq: int) -> AnyEntry:
         """Entry `seq`.
@@ -77,10 +89,10 @@ class Journal(Generic[AnyEntry]):
         Raises:
             Corrupt: `journal-broken`, with the seq of the first entry that does not follow from the one before it.
         """
-        newest = self._newest()
+        newest = self.newest()
         if newest is None:
             return []
-        stored = list(self._all(newest.record.seq))
+        stored = list(self._all(newest.seq))
         self._check_chain(stored)
         return [one.record for one in stored]
 
@@ -104,60 +116,47 @@ class Journal(Generic[AnyEntry]):
         )
 
     def _append(self, build: Callable[[AnyEntry | None, Slot], AnyEntry]) -> AnyEntry:
-        newest = self._listed_newest()
+        newest = self._listed()
         slot = Slot(newest.record.seq + 1, newest.digest) if newest else Slot(1, None)
         entry = build(newest.record if newest else None, slot)
         raw = seal(entry)
         key = layout.entry(self.folder, slot.seq)
         commit(self.records.store, Key(key), raw, txn=entry.txn)
         self.records.keep(key, entry, raw)
-        self.records.saw(self.folder, slot.seq)
+        with self._lock:
+            if self._head is None or self._head.record.seq < slot.seq:
+                self._head = Stored(entry, digest_of(raw))
         return entry
 
-    def _newest(self) -> Stored[AnyEntry] | None:
-        """For a reader: what it has seen, if nothing has been added; one read tells."""
-        seen = self.records.seen.get(self.folder, 0)
-        if seen and self._found(seen + 1) is None:
-            return self._entry(seen)
-        return self._listed_newest()
-
-    def _listed_newest(self) -> Stored[AnyEntry] | None:
-        """For a writer: what the store lists now, which must follow from what this reader has seen."""
-        seen = self.records.seen.get(self.folder, 0)
-        seq = next((layout.seq_of(found.key) for found in self.records.store.list(self.folder, limit=1)), 0)
-        if seq < seen:
-            raise Corrupt(
-                f"{self.folder} ends at entry {seq}, and this reader has seen entry {seen}",
-                code=Code.ALIAS_WENT_BACKWARDS,
-                hint="the store was restored from an older copy, or answers from a stale replica; find out which",
-                ref=self.folder,
-            )
-        if seq == 0:
-            return None
-        self._check_chain([self._entry(one) for one in range(seq, seen - 1, -1)] if seen else [])
-        newest = self._entry(seq)
-        self.records.saw(self.folder, seq)
-        return newest
+    def _listed(self) -> Stored[AnyEntry] | None:
+        """The newest entry that the store lists now.  It must follow from the one that was seen before."""
+        with self._lock:
+            head = self._head
+            seen = head.record.seq if head else 0
+            seq = next((layout.seq_of(found.key) for found in self.records.store.list(self.folder, limit=1)), 0)
+            if seq < seen:
+                raise Corrupt(
+                    f"{self.folder} ends at entry {seq}, and this reader has seen entry {seen}",
+                    code=Code.ALIAS_WENT_BACKWARDS,
+                    hint="the store was restored from an older copy, or answers from a stale replica; find out which",
+                    ref=self.folder,
+                )
+            if seq > seen:
+                since = [self._entry(one) for one in range(seq, seen if head else seq - 1, -1)]
+                self._check_chain([*since, head] if head else since)
+                self._head = since[0]
+            return self._head
 
     def _check_chain(self, stored: Sequence[Stored[AnyEntry]]) -> None:
         for later, earlier in itertools.pairwise(stored):
             if later.record.prev != earlier.digest:
                 raise self._broken(later.record.seq, f"it does not follow from entry {earlier.record.seq}")
 
-    def _found(self, seq: int) -> Stored[AnyEntry] | None:
-        try:
-            return self._read(seq)
-        except KeyMissing:
-            return None
-
     def _entry(self, seq: int) -> Stored[AnyEntry]:
         try:
-            return self._read(seq)
+            stored = self.records.read(self.kind, layout.entry(self.folder, seq))
         except KeyMissing:
             raise self._broken(seq, "it is missing") from None
-
-    def _read(self, seq: int) -> Stored[AnyEntry]:
-        stored = self.records.read(self.kind, layout.entry(self.folder, seq))
         if stored.record.seq != seq or any(getattr(stored.record, name) != text for name, text in self.names.items()):
             raise self._broken(seq, "it belongs to another place")
         return stored

@@ -393,7 +393,11 @@ def parse(text: object) -> Ref:
     Raises:
         InvalidInput: `bad-ref`, or `bad-name` for the model or alias in it.
     """
-    plain = _text(text, "a ref", Code.BAD_REF)
+    return _parsed(_text(text, "a ref", Code.BAD_REF))
+
+
+@lru_cache(maxsize=1024)
+def _parsed(plain: str) -> Ref:
     if len(plain) > _REF_LIMIT:
         raise _not_a_ref(plain, f"a ref has no more than {_REF_LIMIT} characters")
     match = _REF.fullmatch(plain)

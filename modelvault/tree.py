@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import operator
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -18,13 +19,14 @@ from modelvault.wire import File, Manifest
 __all__ = ["Tree", "patterns"]
 
 _READ_ONLY = 0o444
+_PATH = operator.attrgetter("path")
 
 
 class Tree:
     """The files of the version whose manifest is `manifest`, with the digest `digest`."""
 
     def __init__(self, manifest: Manifest, digest: Digest, blobs: Blobs, cache: Callable[[], Cache | None]) -> None:
-        self._files = {file.path: file for file in manifest.files}
+        self._files = dict(zip(map(_PATH, manifest.files), manifest.files, strict=True))
         self._digest = digest
         self._blobs = blobs
         self._cache = cache

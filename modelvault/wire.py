@@ -158,17 +158,15 @@ class File(_Record):
         if self.inline is None:
             if not self.parts or sum(part.size for part in self.parts) != self.size:
                 raise ValueError(f"the parts of {shown(self.path)} do not add up to its size")
-        elif self.parts or len(self.data or b"") != self.size or digest_of(self.data or b"") != self.digest:
+        elif self.parts or len(self.data) != self.size or digest_of(self.data) != self.digest:
             raise ValueError(f"the inline bytes of {shown(self.path)} are not what it claims")
         return self
 
     @property
-    def data(self) -> bytes | None:
-        """The inline bytes, if it has them."""
-        if self.inline is None:
-            return None
+    def data(self) -> bytes:
+        """The inline bytes; none, where it has parts."""
         try:
-            return base64.b64decode(self.inline, validate=True)
+            return base64.b64decode(self.inline or "", validate=True)
         except binascii.Error as error:
             raise ValueError("inline is not base64") from error
 

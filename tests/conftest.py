@@ -1,7 +1,7 @@
 """Fixtures that all tests share."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,12 +17,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 @pytest.fixture(autouse=True)
-def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's own vault or cache."""
     monkeypatch.setenv("MODELVAULT_URL", str(tmp_path / "own-vault"))
     monkeypatch.setenv("MODELVAULT_CACHE", str(tmp_path / "own-cache"))
     monkeypatch.setenv("MODELVAULT_ACTOR", "tester")
-    yield
 
 
 @pytest.fixture(params=["local", "memory"])

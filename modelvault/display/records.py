@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Any, NamedTuple
 
 from modelvault.diff import Diff
@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 _NOTHING = "-"
+_FEW = 3
 
 
 class Published(NamedTuple):
@@ -39,7 +40,103 @@ class Published(NamedTuple):
         """The newest word on it."""
         return next((note.kind == "yank" for note in self.notes if note.kind in {"yank", "unyank"}), False)
 
-    def _marks(version: Published, aliases: Mapping[str, Move]) -> str:
+    def pointing(self, aliases: Mapping[str, Move]) -> list[str]:
+        """The names of those `aliases` that point to it."""
+        return [name for name, move in aliases.items() if move.version == self.manifest.version]
+
+
+def version_table(model: str, versions: Iterable[Published], aliases: Mapping[str, Move]) -> Table:
+    """The versions of a model, with the aliases that point to them."""
+    rows = [
+        (
+            version.manifest.version,
+            _marks(version, aliases),
+            _minute(version.claim.created),
+            version.claim.actor,
+            size_text(version.manifest.size),
+            _metrics(version.manifest.metrics),
+            version.manifest.notes.partition("\n")[0],
+        )
+        for version in versions
+    ]
+    head = ("VERSION", "ALIASES", "PUBLISHED", "BY", "SIZE", "METRICS", "NOTES")
+    return Table(head, rows, empty=f"{model} has no versions")
+
+
+def version_card(version: Published, aliases: Mapping[str, Move]) -> Card:
+    """All that is known of a version."""
+    manifest, claim, notes = version
+    marks = _marks(version, aliases)
+    data = [(ref.uri, "" if ref.size is None else size_text(ref.size), ref.digest or ref.how) for ref in manifest.data]
+    fields = [
+        ("published", [f"{_second(claim.created)} by {claim.actor}"]),
+        ("digest", [claim.target.digest]),
+        ("aliases", [marks] if marks else []),
+        ("metrics", columns(manifest.metrics.items())),
+        ("params", columns(manifest.params.items())),
+        ("data", columns(data)),
+        ("notes", manifest.notes.split("\n") if manifest.notes else []),
+        ("remarks", columns(map(_remark, notes))),
+        *_origin(manifest),
+        ("format", [manifest.format]),
+        ("files", columns((file.path, size_text(file.size), file.digest) for file in manifest.files)),
+    ]
+    return Card(f"{manifest.model}:{manifest.version}", fields)
+
+
+def alias_table(model: str, aliases: Mapping[str, Move]) -> Table:
+    """Where each alias of a model points, and since when."""
+    rows = [
+        (f"{model}@{alias}", move.version or _NOTHING, _minute(move.at), move.kind, move.actor, move.reason)
+        for alias, move in aliases.items()
+    ]
+    return Table(("ALIAS", "VERSION", "SINCE", "MOVE", "BY", "REASON"), rows, empty=f"{model} has no aliases")
+
+
+def history_table(moves: Sequence[Move]) -> Table:
+    """The moves of an alias, newest first, each with where it came from."""
+    rows = [
+        (
+            move.seq,
+            _minute(move.at),
+            move.kind,
+            (before and before.version) or _NOTHING,
+            move.version or _NOTHING,
+            move.actor,
+            move.reason,
+        )
+        for move, before in zip_longest(moves, moves[1:])
+    ]
+    return Table(("#", "WHEN", "MOVE", "FROM", "TO", "BY", "REASON"), rows, strong=4)
+
+
+def move_card(move: Move) -> Card:
+    """A move that was just made, with the yanked versions that it passed over."""
+    skipped: Any = move.evidence.get("skipped", ())
+    return Card(str(move), [("passed over", [f"{one['version']}, yanked: {one['yanked']}" for one in skipped])])
+
+
+def diff_table(diff: Diff) -> Table:
+    """What differs between two versions."""
+    rows = [(one.section, one.name, f"{_side(one.old)} → {_side(one.new)}") for one in diff.changes]
+    return Table(("", "", f"{diff.old} → {diff.new}"), rows, strong=1, empty=f"{diff.old} and {diff.new} do not differ")
+
+
+def problem_card(summary: str, problems: Iterable[VaultError]) -> Card:
+    """What was looked at, and each thing that is wrong."""
+    return Card(summary, [(problem.code, [problem.message]) for problem in problems])
+
+
+def size_text(size: int) -> str:
+    """`size` bytes, in units of 1000, to three digits."""
+    amount, units = float(size), iter(("kB", "MB", "GB", "TB", "PB", "EB"))
+    unit = "B"
+    while amount >= 999.5:
+        amount, unit = amount / 1000, next(units)
+    return f"{amount:.3g} {unit}"
+
+
+def _marks(version: Published, aliases: Mapping[str, Move]) -> str:
     return ", ".join(version.pointing(aliases) + ["(yanked)"] * version.yanked)
 
 
@@ -55,9 +152,15 @@ def _side(value: object) -> str:
     return _NOTHING if value is None else str(value)
 
 
+def _metrics(metrics: Mapping[str, float]) -> str:
+    """The first few, which is what fits beside other things."""
+    some = [f"{name}={value:.6g}" for name, value in islice(metrics.items(), _FEW)]
+    return ", ".join(some + ["…"] * (len(metrics) > _FEW))
+
+
 def _remark(note: Note) -> tuple[str, ...]:
-    metrics = "".join(f", {name}={value:.6g}" for name, value in note.metrics.items())
-    return (_minute(note.at), note.kind, note.actor, note.text + metrics)
+    metrics = [f"{name}={value:.6g}" for name, value in note.metrics.items()]
+    return (_minute(note.at), note.kind, note.actor, ", ".join([note.text, *metrics]))
 
 
 def _origin(manifest: Manifest) -> Iterator[tuple[str, list[str]]]:

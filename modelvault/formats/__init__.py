@@ -76,6 +76,8 @@ def _plain_files() -> Format:
 _OWN: dict[str, Callable[[], Format]] = {"files": _plain_files, "numpy": _arrays, "cloudpickle": _pickled}
 """In the order in which they are asked; cloudpickle takes anything."""
 
+_MADE: dict[str, Format] = {}
+
 
 def named(name: str) -> Format:
     """The format called `name`.
@@ -83,7 +85,14 @@ def named(name: str) -> Format:
     Raises:
         Unsupported: `unknown-format`, none is installed; `extra-missing`, it cannot start.
     """
-    plain = storable(name, "a format")
+    made = _MADE.get(name) if isinstance(name, str) else None
+    if made is None:
+        made = _made(storable(name, "a format"))
+        _MADE[made.name] = made
+    return made
+
+
+def _made(plain: str) -> Format:
     if plain in _OWN:
         return _OWN[plain]()
     from importlib.metadata import entry_points
@@ -96,7 +105,7 @@ def named(name: str) -> Format:
             raise Unsupported(f"the format {plain} cannot start", code=Code.EXTRA_MISSING, hint=hint) from error
         return format
     raise Unsupported(
-        f"no format named {shown(name)!r} is installed",
+        f"no format named {shown(plain)!r} is installed",
         code=Code.UNKNOWN_FORMAT,
         hint=f"one of {', '.join(_OWN)}, or install the package that brings it",
     )
@@ -110,7 +119,7 @@ def choose(obj: object, name: str | None) -> Format:
         Unsupported: `unknown-format`.
     """
     if name is None:
-        return next(format for make in _OWN.values() if (format := make()).accepts(obj))
+        return next(format for own in _OWN if (format := named(own)).accepts(obj))
     format = named(name)
     if not format.accepts(obj):
         raise InvalidInput(

@@ -28,7 +28,7 @@ class Arrays:
     def accepts(self, obj: object) -> bool:
         """An array, or a non-empty dict from text to arrays; none of Python objects."""
         return _is_array(obj) or (
-            isinstance(obj, dict)
+            type(obj) is dict
             and bool(obj)
             and all(isinstance(key, str) and key.isidentifier() and _is_array(value) for key, value in obj.items())
         )

@@ -33,7 +33,8 @@ Key = NewType("Key", str)
 READ_LIMIT = 16 * 1024 * 1024
 """`Store.read` is for records: it refuses an object of more than this many bytes."""
 
-_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)
+_SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
+_KEY = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
 _KEY_LIMIT = 600
 
 
@@ -152,6 +153,6 @@ class Store(Protocol):
 
 def checked(key: str) -> Key:
     """`key`, if it is well formed: every adapter calls this before it touches anything."""
-    if len(key) <= _KEY_LIMIT and all(_SEGMENT.fullmatch(part) for part in key.split("/")):
+    if len(key) <= _KEY_LIMIT and _KEY.fullmatch(key):
         return Key(key)
     raise InvalidInput(f"not a key: {key[:80]!r}", code=Code.BAD_KEY)

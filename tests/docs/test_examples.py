@@ -3,7 +3,7 @@
 A page is a session: its blocks run in order, in an empty folder, as one user.
 
 - `python` is executed; what it prints is compared with a `text` block that follows it.
-- `console` lines that begin with `$ ` run in bash; the lines below a command are compared with what it prints.
+- `console` lines that begin with `$ ` run in one shell; the lines below a command are compared with what it prints.
 - `...` in expected output stands for anything, as in doctest.
 - A block of another kind, or one that cannot run here, has `<!-- not run: the reason -->` on the line before it.
 """
@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NOT_RUN = re.compile(r"<!-- not run: \S.*-->\n\s*\Z")
 RUNS = {"python", "console", "text"}
+SEPARATOR = "\x1e"
 
 
 def blocks(page):
@@ -50,18 +51,17 @@ def executed(source, where, line, names):
     return printed.getvalue()
 
 
-def commands(source):
-    """The commands of a console block, each with the lines that it is shown to print."""
-    for chunk in re.split(r"^\$ ", source, flags=re.MULTILINE)[1:]:
-        command, _, output = re.sub(r"\\\n(?:> )?", " ", chunk).partition("\n")
-        yield command, output
-
-
-def run(command):
-    shell = ["bash", "-e", "-o", "pipefail", "-c", command]
+def session(source):
+    """The commands of a console block, run in one shell: each with the lines it is shown to print, and those it prints."""
+    chunks = [re.sub(r"\\\n", "", chunk).partition("\n") for chunk in re.split(r"^\$ ", source, flags=re.MULTILINE)[1:]]
+    script = "".join(f"{command}\nprintf '{SEPARATOR}'\n" for command, _, _ in chunks)
+    shell = ["bash", "-e", "-o", "pipefail", "-c", script]
     done = subprocess.run(shell, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=120)
-    assert done.returncode == 0, f"{command}\n{done.stdout}"
-    return done.stdout
+    assert done.returncode == 0, f"{source}\n{done.stdout}"
+    return [
+        (command, expected, printed)
+        for (command, _, expected), printed in zip(chunks, done.stdout.split(SEPARATOR)[:-1], strict=True)
+    ]
 
 
 def played(page):
@@ -72,8 +72,7 @@ def played(page):
         if language == "python":
             printed = executed(source, str(page), line, names)
         elif language == "console":
-            for command, expected in commands(source):
-                printed = run(command)
+            for command, expected, printed in session(source):
                 assert not expected.strip() or alike(expected, printed), f"{place}: $ {command}\n{printed}"
         elif language == "text":
             assert alike(source, printed), f"{place}: expected\n{source}\ngot\n{printed}"

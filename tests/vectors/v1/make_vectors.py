@@ -276,6 +276,7 @@ INVALID: dict[str, bytes] = {
     "move-promote-without-a-target": sealed(without(MOVE, "target")),
     "move-undo-forward": sealed(MOVE_2 | {"undo": 3}),
     "move-undo-of-itself": sealed(MOVE_2 | {"undo": 2}),
+    "move-with-an-alias-that-is-a-number": sealed(MOVE | {"alias": "1.0.0"}),
     "move-with-an-alias-of-a-space": sealed(MOVE | {"alias": "prod eu"}),
     # manifests
     "manifest-with-files-as-an-object": canonical(manifest() | {"files": {}}),
