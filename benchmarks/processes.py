@@ -72,12 +72,17 @@ def _started(arguments: list[str], folder: Path, *, cwd: Path | None = None, std
         return subprocess.Popen(
             [sys.executable, *arguments],
             cwd=cwd or folder,
-            env=os.environ | ENVIRONMENT,
+            env=_environment(),
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
         )
+
+
+def _environment() -> dict[str, str]:
+    """As it is, but bytecode is kept, as it is where packages are installed: nobody's start is a compilation."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | ENVIRONMENT
 
 
 def _log(folder: Path) -> Path:

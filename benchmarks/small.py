@@ -17,14 +17,22 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks import machine
-from benchmarks.page import Measured, page, tables
+from benchmarks.page import Measured, Start, page, tables
 from benchmarks.peers import PEERS, Peer
-from benchmarks.processes import ROOT, Cost, Failed, Worker, fresh
+from benchmarks.processes import ROOT, Failed, Worker, fresh
 
 PAGE = ROOT / "docs" / "explanation" / "performance.md"
 VERBS = ("current", "load", "publish", "promote", "rollback")
 MODULES = ("modelvault.vault", "sklearn.linear_model")
 """Imported beside the peers: all that the first verb of modelvault needs, and what holds the model that is loaded."""
+
+_PROGRAM = """
+import time, sklearn.linear_model
+before = time.process_time()
+{load}
+added = time.process_time() - before
+print(int(model.predict([{row}])[0]), added)
+"""
 
 
 def main() -> None:
@@ -45,7 +53,7 @@ def measure(scratch: Path, peers: Iterable[type[Peer]], rounds: int) -> Measured
     versions = {peer: _version(peer) for peer in peers}
     workers = dict(_workers(scratch, versions))
     present = list(workers)
-    starts: dict[type[Peer], list[Cost]] = defaultdict(list)
+    starts: dict[type[Peer], list[Start]] = defaultdict(list)
     verbs: dict[str, dict[type[Peer], list[float]]] = {verb: defaultdict(list) for verb in VERBS}
     imports: dict[str, list[float]] = defaultdict(list)
     for count in range(rounds):
@@ -106,12 +114,13 @@ def _workers(scratch: Path, versions: dict[type[Peer], str | None]) -> Iterator[
             yield peer, worker
 
 
-def _start(peer: type[Peer], worker: Worker, folder: Path) -> Cost:
+def _start(peer: type[Peer], worker: Worker, folder: Path) -> Start:
     """From nothing to the loaded model, which predicts once to prove that it is there."""
-    cost, answer = fresh(f"{peer.start}\nprint(int(model.predict([{worker.row}])[0]))", folder)
+    cost, printed = fresh(_PROGRAM.format(load=peer.start, row=worker.row), folder)
+    answer, added = printed.split()
     if answer != str(worker.answer):
         raise Failed(f"{peer.title} predicts {answer}, not {worker.answer}")
-    return cost
+    return Start(*cost, float(added))
 
 
 def _say(text: str) -> None:

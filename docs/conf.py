@@ -18,6 +18,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "command_line", "docstrings"]
 exclude_patterns = ["_build"]
 nitpicky = True
 default_role = "code"
+smartquotes = False
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3

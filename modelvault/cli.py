@@ -192,10 +192,10 @@ class _Named(argparse.Action):
     def __call__(self, parser: Any, given: Given, value: Any, option: str | None = None) -> None:
         name, found, text = value.partition("=")
         members = getattr(given, self.dest) or {}
-        if not (name and found) or name in members:
-            raise argparse.ArgumentError(
-                self, f"'{value}' is not NAME=VALUE" if not found else f"'{name}' is given twice"
-            )
+        if not (name and found):
+            raise argparse.ArgumentError(self, f"'{value}' is not NAME=VALUE")
+        if name in members:
+            raise argparse.ArgumentError(self, f"'{name}' is given twice")
         try:
             setattr(given, self.dest, {**members, name: self.const(text)})
         except ValueError:

@@ -142,9 +142,12 @@ class Journal(Generic[AnyEntry]):
                     ref=self.folder,
                 )
             if seq > seen:
-                since = [self._entry(one) for one in range(seq, seen if head else seq - 1, -1)]
-                self._check_chain([*since, head] if head else since)
-                self._head = since[0]
+                chain = [self._entry(one) for one in range(seq, seen if head else seq - 1, -1)]
+                newest = chain[0]
+                if head is not None:
+                    chain.append(head)
+                self._check_chain(chain)
+                self._head = newest
             return self._head
 
     def _check_chain(self, stored: Sequence[Stored[AnyEntry]]) -> None:

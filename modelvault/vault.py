@@ -232,7 +232,7 @@ class Vault:
             trust=self._trust,
             ref=f"{manifest.model}:{manifest.version}",
         )
-        return format.load(self._tree(manifest, found))
+        return format.load(Tree(manifest, Digest(found.target.digest), self._catalog.blobs, self._cache))
 
     def fetch(self, ref: str, to: str | os.PathLike[str] | None = None, *, only: Sequence[str] = ()) -> Path:
         """The verified files of a version, in a folder.  Nothing of them is run.
@@ -251,7 +251,8 @@ class Vault:
         if wanted and folder is None:
             raise InvalidInput("only= needs a folder to put the files in", code=Code.BAD_VALUE, hint="fetch(ref, to=…)")
         found = self._catalog.resolve(reference.parse(ref))
-        tree = self._tree(self._catalog.manifest(found.model, found.target), found)
+        manifest = self._catalog.manifest(found.model, found.target)
+        tree = Tree(manifest, Digest(found.target.digest), self._catalog.blobs, self._cache)
         return tree.folder() if folder is None else tree.lay(folder, wanted)
 
     def version(self, ref: str) -> Version:
@@ -447,9 +448,6 @@ class Vault:
     def _version(self, found: Found) -> Version:
         claim = self._catalog.claim(found.model, found.target.version)
         return Version(self._catalog.manifest(found.model, found.target), claim, self)
-
-    def _tree(self, manifest: Manifest, found: Found) -> Tree:
-        return Tree(manifest, Digest(found.target.digest), self._catalog.blobs, self._cache)
 
     def _cache(self) -> Cache | None:
         if self._opened is None and self._cache_folder is not None:

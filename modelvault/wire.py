@@ -441,6 +441,8 @@ def _read(kind: type[AnyRecord], body: bytes, where: str) -> AnyRecord:
     try:
         members = parse(body)
         _refuse_newer(kind, members.get("record"), where)
+        if "record" not in members:
+            raise _corrupt(kind, where, "it does not say what it is")
         return kind.model_validate_json(body)
     except ValidationError as error:
         raise _corrupt(kind, where, _fault(error)) from error

@@ -25,15 +25,21 @@ class CommandLine(SphinxDirective):
 
 
 def _page(parser: argparse.ArgumentParser) -> Iterator[str]:
-    yield from _options(parser, "Options of every verb")
+    yield from ("## Options of every verb", "", *_options(parser, {"-h", "--help"}))
     for name, verb in _verbs(parser).items():
-        yield from (f"## {name}", "", f"{verb.description}.", "")
-        yield from ("```text", " ".join(verb.format_usage().split()).removeprefix("usage: "), "```", "")
-        yield from _options(verb, "")
-        yield from (verb.epilog or "").splitlines() and ("```text", *_example(verb), "```", "")
+        yield from (f"## {name}", "", f"{(verb.description or '').rstrip('.')}.", "")
+        yield from ("```text", _usage(verb), "```", "", *_options(verb, _COMMON))
+        yield from ("For example:", "", "```text", *_example(verb), "```", "")
 
 
+_COMMON = {"-h", "--help", "--vault", "--json", "--actor"}
 
+
+def _usage(verb: argparse.ArgumentParser) -> str:
+    words = " ".join(verb.format_usage().split()).removeprefix("usage: ")
+    for common in (" [-h]", " [--vault URL]", " [--json]", " [--actor NAME]"):
+        words = words.replace(common, "")
+    return words
 
 
 def _example(verb: argparse.ArgumentParser) -> list[str]:
@@ -42,16 +48,13 @@ def _example(verb: argparse.ArgumentParser) -> list[str]:
 
 def _verbs(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
     actions = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]  # noqa: SLF001
-    return dict(sorted(actions[0].choices.items()))
+    return dict(actions[0].choices)
 
 
-def _options(parser: argparse.ArgumentParser, title: str) -> Iterator[str]:
-    common = {"-h", "--help"} if title else {"-h", "--help", "--vault", "--json", "--actor"}
-    shown = [action for action in parser._actions if _listed(action, common)]  # noqa: SLF001
-    if title:
-        yield from (f"## {title}", "")
-    for action in shown:
-        yield from (_spelt(action), f": {_capital(action.help or '')}.{_choices(action)}", "")
+def _options(parser: argparse.ArgumentParser, hidden: set[str]) -> Iterator[str]:
+    for action in parser._actions:  # noqa: SLF001
+        if _listed(action, hidden):
+            yield from (_spelt(action), f": {_capital(action.help or '')}.{_choices(action)}", "")
 
 
 def _listed(action: argparse.Action, hidden: set[str]) -> bool:

@@ -37,6 +37,7 @@ class Card(NamedTuple):
 
 
 View = Table | Card | str
+"""A `str` is lines."""
 
 
 class Style(NamedTuple):
@@ -72,7 +73,7 @@ def rendered(view: View, style: Style = PLAIN) -> str:
         return "\n".join(_table(view, style))
     if isinstance(view, Card):
         return "\n".join(_card(view, style))
-    return _safe(view)
+    return "\n".join(map(_safe, view.split("\n")))
 
 
 def _aligned(rows: Iterable[Sequence[object]]) -> list[list[str]]:

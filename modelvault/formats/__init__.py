@@ -76,7 +76,7 @@ def _plain_files() -> Format:
 _OWN: dict[str, Callable[[], Format]] = {"files": _plain_files, "numpy": _arrays, "cloudpickle": _pickled}
 """In the order in which they are asked; cloudpickle takes anything."""
 
-_MADE: dict[str, Format] = {}
+_MADE: dict[object, Format] = {}
 
 
 def named(name: str) -> Format:
@@ -85,10 +85,9 @@ def named(name: str) -> Format:
     Raises:
         Unsupported: `unknown-format`, none is installed; `extra-missing`, it cannot start.
     """
-    made = _MADE.get(name) if isinstance(name, str) else None
+    made = _MADE.get(name)
     if made is None:
-        made = _made(storable(name, "a format"))
-        _MADE[made.name] = made
+        made = _MADE[str(name)] = _made(storable(name, "a format"))
     return made
 
 

@@ -18,10 +18,10 @@ import errno
 import os
 import stat
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from heapq import heapify, heappop
-from itertools import accumulate, islice
+from itertools import islice
 from typing import Self
 
 from modelvault.errors import Code, Corrupt, InvalidInput, StoreError, Unsupported, Untrusted, VaultError, shown
@@ -65,30 +65,41 @@ class LocalStore:
             raise Unsupported("local vaults need Linux or another POSIX system", code=Code.NO_EXCLUSIVE_CREATE)
         with _door(path):
             self.url = os.path.realpath(path)
+        self._above = tuple(_parents(self.url))
         self._warned = False
 
     def private(self, key: Key) -> bool:
         """Object, folders and root are the user's own and others cannot write them, nor replace what is above."""
-        user = os.geteuid()
-        *folders, file = accumulate([self.url, *checked(key).split("/")], "{}/{}".format)
+        user, path = os.geteuid(), ""
         try:
-            return (
-                all(_steady(os.lstat(above), user) for above in _parents(self.url))
-                and all(_owned(os.lstat(folder), user, stat.S_ISDIR) for folder in folders)
-                and _owned(os.lstat(file), user, stat.S_ISREG)
-            )
+            for above in self._above:
+                found = os.lstat(above)
+                if found.st_uid not in (0, user) or (found.st_mode & _OTHERS and not found.st_mode & stat.S_ISVTX):
+                    return False
+            for name in (self.url, *checked(key).split("/")):
+                path = f"{path}/{name}" if path else name
+                found = os.lstat(path)
+                if found.st_uid != user or found.st_mode & _OTHERS or stat.S_ISLNK(found.st_mode):
+                    return False
+            return stat.S_ISREG(found.st_mode)
         except OSError:
             return False
 
     def read(self, key: Key) -> bytes:
         """The whole of a small object."""
-        with self._object(key) as (file, size), _door(key):
-            if size > READ_LIMIT:
-                raise Corrupt(f"{key} has {size} bytes and is no record", code=Code.TOO_LARGE, ref=key)
-            data = os.read(file, size)
-            while len(data) < size and (more := os.read(file, size - len(data))):
-                data += more
-            return data
+        try:
+            file, size = self._reach(checked(key))
+            with _Open(file):
+                if size > READ_LIMIT:
+                    raise Corrupt(f"{key} has {size} bytes and is no record", code=Code.TOO_LARGE, ref=key)
+                data = os.read(file, size)
+                while len(data) < size and (more := os.read(file, size - len(data))):
+                    data += more
+                return data
+        except (FileNotFoundError, NotADirectoryError):
+            raise KeyMissing(key) from None
+        except OSError as error:
+            raise _failed(key, error) from error
 
     def create(self, key: Key, data: Data) -> None:
         """Put `data` at `key` if nothing is there.  Commit point: the hard link."""
@@ -105,12 +116,20 @@ class LocalStore:
 
     def fetch(self, key: Key, spans: Sequence[Span], sink: Sink) -> None:
         """Hand the bytes of `spans` to `sink`, span by span, at most 1 MiB at a time."""
-        with self._object(key) as (file, size):
+        try:
+            file, size = self._reach(checked(key))
+        except (FileNotFoundError, NotADirectoryError):
+            raise KeyMissing(key) from None
+        except OSError as error:
+            raise _failed(key, error) from error
+        with _Open(file):
             for offset, length in spans:
                 at, end = offset, offset + length
                 while at < end:
-                    with _door(key):
+                    try:
                         chunk = os.pread(file, min(end - at, _CHUNK), at) if 0 <= at < end <= size else b""
+                    except OSError as error:
+                        raise _failed(key, error) from error
                     if not chunk:
                         raise Corrupt(f"{key} has {size} bytes, not {end}", code=Code.DIGEST_MISMATCH, ref=key)
                     sink(at, chunk)
@@ -142,28 +161,41 @@ class LocalStore:
         try:
             here = _root(self.url, make=make)
         except NotADirectoryError as error:
-            raise StoreError(f"{shown(self.url)} is not a folder", code=Code.STORE_FAILED) from error
+            raise _no_folder(self.url) from error
         for name in names:
             with here:
                 here = _enter(name, here, make=make)
         return here
 
-    @contextmanager
-    def _object(self, key: Key) -> Iterator[tuple[int, int]]:
-        """The open object and its size."""
-        *folders, name = checked(key).split("/")
-        with _door(key):
-            try:
-                with self._folder(folders) as folder:
-                    file = _open(name, _FILE, folder)
-            except (FileNotFoundError, NotADirectoryError):
-                raise KeyMissing(key) from None
-        with file:
-            with _door(key):
-                found = os.fstat(file)
+    def _reach(self, key: Key) -> tuple[int, int]:
+        """A descriptor of the object, and its size.  In one frame, for it stands on the way of every load."""
+        *folders, last = key.split("/")
+        try:
+            entered = [os.open(self.url, _FOLDER)]
+        except NotADirectoryError as error:
+            raise _no_folder(self.url) from error
+        name = last
+        try:
+            for name in folders:
+                entered.append(os.open(name, _FOLDER, dir_fd=entered[-1]))
+            name = last
+            file = os.open(name, _FILE, dir_fd=entered[-1])
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise _planted(name) if _is_odd(name, entered[-1]) else error from None
+        finally:
+            for folder in entered:
+                with suppress(OSError):
+                    os.close(folder)
+        try:
+            found = os.fstat(file)
             if not stat.S_ISREG(found.st_mode):
                 raise KeyMissing(key) if stat.S_ISDIR(found.st_mode) else _planted(name)
-            yield file, found.st_size
+        except BaseException:
+            os.close(file)
+            raise
+        return file, found.st_size
 
     def _publish(self, key: Key, name: str, folder: int, data: Data) -> None:
         staged = f".tmp-{os.urandom(16).hex()}"
@@ -225,8 +257,18 @@ def _door(key: str) -> Iterator[None]:
     except FileExistsError:
         raise KeyExists(key) from None
     except OSError as error:
-        code = (_FULL | _DENIED).get(error.errno or 0, Code.STORE_FAILED)
-        raise StoreError(f"{shown(key)}: {error.strerror}", code=code, hint=_HINTS[code], ref=key) from error
+        raise _failed(key, error) from error
+
+
+def _failed(key: str, error: OSError) -> StoreError:
+    if isinstance(error, StoreError):
+        return error
+    code = (_FULL | _DENIED).get(error.errno or 0, Code.STORE_FAILED)
+    return StoreError(f"{shown(key)}: {error.strerror}", code=code, hint=_HINTS[code], ref=key)
+
+
+def _no_folder(path: str) -> StoreError:
+    return StoreError(f"{shown(path)} is not a folder", code=Code.STORE_FAILED)
 
 
 def _found(name: str, folder: int) -> os.stat_result | None:
@@ -241,9 +283,15 @@ def _open(name: str, flags: int, folder: int) -> _Open:
     except FileNotFoundError:
         raise
     except OSError:
-        if (found := _found(name, folder)) and stat.S_IFMT(found.st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+        if _is_odd(name, folder):
             raise _planted(name) from None
         raise
+
+
+def _is_odd(name: str, folder: int) -> bool:
+    """It is neither a file nor a folder."""
+    found = _found(name, folder)
+    return found is not None and stat.S_IFMT(found.st_mode) not in (stat.S_IFREG, stat.S_IFDIR)
 
 
 def _enter(name: str, folder: int, *, make: bool) -> _Open:
@@ -342,15 +390,6 @@ def _inhabited(name: str, folder: int) -> bool:
             return any(not below.endswith("/") or _inhabited(below[:-1], here) for below in _names(here))
     except PermissionError:
         return True  # not ours to see into, but there
-
-
-def _owned(found: os.stat_result, user: int, kind: Callable[[int], bool]) -> bool:
-    return found.st_uid == user and not found.st_mode & _OTHERS and kind(found.st_mode)
-
-
-def _steady(above: os.stat_result, user: int) -> bool:
-    """Nobody but the user and root can replace what this folder holds."""
-    return above.st_uid in (0, user) and (not above.st_mode & _OTHERS or bool(above.st_mode & stat.S_ISVTX))
 
 
 def _parents(path: str) -> Iterator[str]:

@@ -118,9 +118,10 @@ def test_four_failures_are_the_last_of_them():
 
 
 def test_a_store_that_says_exists_and_has_nothing_is_uncertain():
-    store = Scripted(MemoryStore(), *[(KeyExists(KEY), False)] * 4)
+    store, waits = Scripted(MemoryStore(), *[(KeyExists(KEY), False)] * 4), []
     with pytest.raises(CommitUncertain):
-        commit(store, KEY, OURS, txn="ours", sleep=lambda _: None)
+        commit(store, KEY, OURS, txn="ours", sleep=waits.append)
+    assert len(waits) == 3
 
 
 def test_a_record_that_could_not_be_read_back_is_not_written():

@@ -113,6 +113,10 @@ def test_no_line_of_a_card_can_pass_for_another_label(title, fields):
     assert [label for label, texts in fields if texts] == labels
 
 
+def test_text_is_lines():
+    assert rendered("churn\nfr\x1baud") == "churn\nfr\\x1baud"
+
+
 def test_only_a_terminal_is_given_colours(monkeypatch):
     monkeypatch.setenv("COLUMNS", "77")
     other, terminal = pty.openpty()
