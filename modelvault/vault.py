@@ -27,7 +27,7 @@ from modelvault.reference import Level, Number, NumberRef
 from modelvault.stores import Key, Store, connect
 from modelvault.tree import Tree, patterns
 from modelvault.version import Version
-from modelvault.wire import Manifest, Move, Note, NoteKind, record
+from modelvault.wire import Move, Note, NoteKind, record
 
 if TYPE_CHECKING:
     from modelvault.diff import Diff

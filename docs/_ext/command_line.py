@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,22 +29,26 @@ def _page(parser: argparse.ArgumentParser) -> Iterator[str]:
     yield from ("## Options of every verb", "", *_options(parser, {"-h", "--help"}))
     for name, verb in _verbs(parser).items():
         yield from (f"## {name}", "", f"{(verb.description or '').rstrip('.')}.", "")
-        yield from ("```text", _usage(verb), "```", "", *_options(verb, _COMMON))
+        yield from ("```text", *_usage(verb), "```", "", *_options(verb, _COMMON))
         yield from ("For example:", "", "```text", *_example(verb), "```", "")
 
 
 _COMMON = {"-h", "--help", "--vault", "--json", "--actor"}
 
 
-def _usage(verb: argparse.ArgumentParser) -> str:
+def _usage(verb: argparse.ArgumentParser) -> list[str]:
     words = " ".join(verb.format_usage().split()).removeprefix("usage: ")
     for common in (" [-h]", " [--vault URL]", " [--json]", " [--actor NAME]"):
         words = words.replace(common, "")
-    return words
+    return _wrapped(words)
 
 
 def _example(verb: argparse.ArgumentParser) -> list[str]:
-    return [line.strip() for line in (verb.epilog or "").splitlines()[1:]]
+    return " \\\n".join(_wrapped(" ".join((verb.epilog or "").split()[1:]))).splitlines()
+
+
+def _wrapped(words: str) -> list[str]:
+    return textwrap.wrap(words, 86, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
 def _verbs(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:

@@ -81,8 +81,13 @@ class Content(Protocol):
     """
 
     @property
-    def size(self) -> int: ...
-    def chunks(self) -> Iterator[bytes]: ...
+    def size(self) -> int:
+        """How many bytes."""
+        ...
+
+    def chunks(self) -> Iterator[bytes]:
+        """All of them, from the start."""
+        ...
 
 
 Data = bytes | Content

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, get_args
 
 from modelvault import layout
 from modelvault.blobs import Blobs
@@ -13,14 +15,14 @@ from modelvault.catalog import Catalog
 from modelvault.errors import Code, Corrupt, InvalidInput, VaultError, shown
 from modelvault.reference import AliasRef, Ref
 from modelvault.stores import Key, KeyMissing
-from modelvault.wire import Claim, File, Manifest, Move, VaultRecord, read_sealed
+from modelvault.wire import File, Manifest, Move, Target, VaultRecord, read_sealed
 
 __all__ = ["Level", "Report", "prove", "verify"]
 
 Level = Literal["structure", "presence", "bytes"]
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Report:
     """What `verify` looked at, and what is wrong with it: `problems` is empty if all is well.  Prints as a list."""
 
@@ -30,7 +32,7 @@ class Report:
     notes: int = 0
     files: int = 0
     bytes: int = 0
-    problems: list[VaultError] = field(default_factory=list)
+    problems: tuple[VaultError, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -43,6 +45,30 @@ class Report:
             looked += f", {self.bytes:,} bytes"
         lines = [f"{looked}: " + ("all well" if self.ok else f"{len(self.problems)} problems")]
         return "\n".join(lines + [f"  {one.code}: {one}" for one in self.problems])
+
+
+class _Findings:
+    """A report in the making."""
+
+    def __init__(self, level: Level) -> None:
+        self.level = level
+        self.counts: Counter[str] = Counter()
+        self.problems: list[VaultError] = []
+
+    def attempt(self, check: Callable[[], object]) -> None:
+        """Do `check`, and note the problem if it raises one."""
+        try:
+            check()
+        except VaultError as error:
+            self.problems.append(error)
+
+    def listed(self, names: Callable[[], Sequence[str]]) -> Sequence[str]:
+        """`names()`; none, and the problem noted, if it raises one."""
+        try:
+            return names()
+        except VaultError as error:
+            self.problems.append(error)
+            return ()
 
 
 def prove(blobs: Blobs, manifest: Manifest, level: Level) -> Iterator[File]:
@@ -70,16 +96,17 @@ def verify(catalog: Catalog, ref: Ref | None, level: Level) -> Report:
     """Check one version or alias, or everything that a vault holds."""
     if storable(level, "a level") not in get_args(Level):
         raise InvalidInput(f"{shown(level)} is no level", code=Code.BAD_VALUE, hint=", ".join(get_args(Level)))
-    report = Report(level)
+    found = _Findings(level)
     if ref is None:
-        _attempt(report, lambda: _root(catalog))
-        for model in _listed(report, catalog.models):
-            _model(catalog, model, report)
+        found.attempt(lambda: _root(catalog))
+        for model in found.listed(catalog.models):
+            _model(catalog, model, found)
     else:
         if isinstance(ref, AliasRef):
-            _attempt(report, lambda: _alias(catalog, ref.model, ref.alias, report))
-        _attempt(report, lambda: _version(catalog, ref.model, catalog.resolve(ref).target.version, report))
-    return report
+            found.attempt(lambda: _alias(catalog, ref.model, ref.alias, found))
+        found.attempt(lambda: _version(catalog, ref.model, catalog.resolve(ref).target.version, found))
+    counts: dict[str, Any] = dict(found.counts)
+    return Report(level, problems=tuple(found.problems), **counts)
 
 
 def _root(catalog: Catalog) -> None:
@@ -92,55 +119,37 @@ def _root(catalog: Catalog) -> None:
             ) from None
 
 
-def _model(catalog: Catalog, model: str, report: Report) -> None:
-    for number in _listed(report, lambda: catalog.numbers(model)):
-        _attempt(report, lambda number=number: _version(catalog, model, number, report))  # type: ignore[misc]
-    for alias in _listed(report, lambda: catalog.aliases(model)):
-        _attempt(report, lambda alias=alias: _alias(catalog, model, alias, report))  # type: ignore[misc]
+def _model(catalog: Catalog, model: str, found: _Findings) -> None:
+    for number in found.listed(partial(catalog.numbers, model)):
+        found.attempt(partial(_version, catalog, model, number, found))
+    for alias in found.listed(partial(catalog.aliases, model)):
+        found.attempt(partial(_alias, catalog, model, alias, found))
 
 
-def _version(catalog: Catalog, model: str, number: str, report: Report) -> None:
-    claim: Claim = catalog.claim(model, number)
-    manifest = catalog.manifest(model, claim.target)
-    for file in prove(catalog.blobs, manifest, report.level):
-        report.files += 1
-        report.bytes += file.size
-    report.versions += 1
-    report.notes += len(catalog.notes(model, number).entries())
+def _version(catalog: Catalog, model: str, number: str, found: _Findings) -> None:
+    manifest = catalog.manifest(model, catalog.claim(model, number).target)
+    for file in prove(catalog.blobs, manifest, found.level):
+        found.counts["files"] += 1
+        found.counts["bytes"] += file.size
+    found.counts["versions"] += 1
+    found.counts["notes"] += len(catalog.notes(model, number).entries())
 
 
-def _alias(catalog: Catalog, model: str, alias: str, report: Report) -> None:
-    moves: list[Move] = catalog.journal(model, alias).entries()
+def _alias(catalog: Catalog, model: str, alias: str, found: _Findings) -> None:
+    moves = catalog.journal(model, alias).entries()
     if not moves:
         raise Corrupt(f"{model}@{alias} has a folder and no entry", code=Code.JOURNAL_BROKEN, ref=f"{model}@{alias}")
     for move in moves:
         if move.target is not None:
-            _same_target(catalog, move)
-    report.moves += len(moves)
+            _same_target(catalog, move, move.target)
+    found.counts["moves"] += len(moves)
 
 
-def _same_target(catalog: Catalog, move: Move) -> None:
-    assert move.target is not None
-    claim = catalog.claim(move.model, move.target.version)
-    if claim.target.digest != move.target.digest:
+def _same_target(catalog: Catalog, move: Move, target: Target) -> None:
+    if catalog.claim(move.model, target.version).target.digest != target.digest:
         raise Corrupt(
-            f"entry {move.seq} of {move.model}@{move.alias} names another digest than the claim of {move.target.version}",
+            f"entry {move.seq} of {move.model}@{move.alias} names another digest than the claim of {target.version}",
             code=Code.DIGEST_MISMATCH,
             ref=f"{move.model}@{move.alias}",
         )
-    catalog.manifest(move.model, move.target)
-
-
-def _listed(report: Report, names: Callable[[], Sequence[str]]) -> Sequence[str]:
-    try:
-        return names()
-    except VaultError as error:
-        report.problems.append(error)
-        return []
-
-
-def _attempt(report: Report, check: Callable[[], None]) -> None:
-    try:
-        check()
-    except VaultError as error:
-        report.problems.append(error)
+    catalog.manifest(move.model, target)

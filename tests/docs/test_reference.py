@@ -42,7 +42,7 @@ def test_under_each_code_stands_what_it_means_and_what_to_do():
 @pytest.mark.parametrize("path", sorted(DECISIONS.glob("0*.md")), ids=lambda path: path.stem)
 def test_a_decision_has_the_usual_parts_and_is_in_the_index(path):
     text = path.read_text(encoding="utf-8")
-    assert ["Context", "Options", "Outcome", "Costs"] == re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["Context", "Options", "Outcome", "Costs"]
     assert path.stem in (DECISIONS / "index.md").read_text(encoding="utf-8")
 
 

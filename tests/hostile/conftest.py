@@ -69,7 +69,7 @@ class Forgery:
     def blob(self, data: bytes) -> dict[str, Any]:
         """Store `data`; the part that names it."""
         name = hashlib.sha256(data).hexdigest()
-        if data not in (b"",):
+        if data:
             self.store.create(f"blobs/sha256/{name[:2]}/{name}", data)
         return {"digest": f"sha256:{name}", "size": len(data)}
 
