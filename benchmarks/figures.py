@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import NamedTuple
 
-MISSING = "–"
+NOTHING = "-"
 
 
 class Figure(NamedTuple):
@@ -41,7 +41,7 @@ def milliseconds(seconds: float) -> str:
 def shown(value: Figure | float | str | None) -> str:
     """One cell."""
     if value is None:
-        return MISSING
+        return NOTHING
     return f"{value:.2f}x" if isinstance(value, float) else str(value)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-NAME = "cancer"
 ENVIRONMENT = {
     "BENTOML_DO_NOT_TRACK": "True",
     "BENTOML_HOME": "bentoml",
@@ -27,17 +26,17 @@ class Peer:
     package: ClassVar[str]
     """The distribution; its import name is the same."""
     start: ClassVar[str]
-    """A program that starts with nothing and ends with `model`."""
-    promote: Callable[[str], object] | None = None
-    rollback: Callable[[], object] | None = None
-    current: Callable[[], str] | None = None
+    """A program that starts with nothing and ends with `model`, the current version of ``cancer``."""
+    promote: Callable[[str, str], object] | None = None
+    rollback: Callable[[str], object] | None = None
+    current: Callable[[str], str] | None = None
 
     def publish(self, name: str, model: Any) -> str:
         """Store `model` as a new version of `name`; the version."""
         raise NotImplementedError
 
-    def load(self) -> Any:
-        """The current version of the model `NAME`."""
+    def load(self, name: str) -> Any:
+        """The current version."""
         raise NotImplementedError
 
 
@@ -54,10 +53,10 @@ class Joblib(Peer):
         joblib.dump(model, f"{name}.joblib")
         return ""
 
-    def load(self) -> Any:
+    def load(self, name: str) -> Any:
         import joblib
 
-        return joblib.load(f"{NAME}.joblib")
+        return joblib.load(f"{name}.joblib")
 
 
 class Pins(Peer):
@@ -75,11 +74,11 @@ class Pins(Peer):
     def publish(self, name: str, model: Any) -> str:
         return self.board.pin_write(model, name, type="joblib").version.version
 
-    def current(self) -> str:
-        return self.board.pin_meta(NAME).version.version
+    def current(self, name: str) -> str:
+        return self.board.pin_meta(name).version.version
 
-    def load(self) -> Any:
-        return self.board.pin_read(NAME)
+    def load(self, name: str) -> Any:
+        return self.board.pin_read(name)
 
 
 class BentoML(Peer):
@@ -100,16 +99,16 @@ class BentoML(Peer):
             joblib.dump(model, stored.path_of("model.joblib"))
         return str(stored.tag.version)
 
-    def current(self) -> str:
+    def current(self, name: str) -> str:
         import bentoml
 
-        return str(bentoml.models.get(f"{NAME}:latest").tag.version)
+        return str(bentoml.models.get(f"{name}:latest").tag.version)
 
-    def load(self) -> Any:
+    def load(self, name: str) -> Any:
         import bentoml
         import joblib
 
-        return joblib.load(bentoml.models.get(f"{NAME}:latest").path_of("model.joblib"))
+        return joblib.load(bentoml.models.get(f"{name}:latest").path_of("model.joblib"))
 
 
 class Modelstore(Peer):
@@ -132,17 +131,17 @@ class Modelstore(Peer):
     def publish(self, name: str, model: Any) -> str:
         return self.store.upload(name, model=model)["model"]["model_id"]
 
-    def current(self) -> str:
-        return self.store.list_models(NAME, "prod")[0]
+    def current(self, name: str) -> str:
+        return self.store.list_models(name, "prod")[0]
 
-    def load(self) -> Any:
-        return self.store.load(NAME, self.current())
+    def load(self, name: str) -> Any:
+        return self.store.load(name, self.current(name))
 
-    def promote(self, version: str) -> None:
-        old = self.store.list_models(NAME, "prod")
-        self.store.set_model_state(NAME, version, "prod")
+    def promote(self, name: str, version: str) -> None:
+        old = self.store.list_models(name, "prod")
+        self.store.set_model_state(name, version, "prod")
         for model in old:
-            self.store.remove_model_state(NAME, model, "prod")
+            self.store.remove_model_state(name, model, "prod")
 
 
 class MLflow(Peer):
@@ -162,16 +161,16 @@ class MLflow(Peer):
 
         return str(mlflow.sklearn.log_model(model, name="model", registered_model_name=name).registered_model_version)
 
-    def current(self) -> str:
-        return str(self.client.get_model_version_by_alias(NAME, "prod").version)
+    def current(self, name: str) -> str:
+        return str(self.client.get_model_version_by_alias(name, "prod").version)
 
-    def load(self) -> Any:
+    def load(self, name: str) -> Any:
         import mlflow
 
-        return mlflow.sklearn.load_model(f"models:/{NAME}@prod")
+        return mlflow.sklearn.load_model(f"models:/{name}@prod")
 
-    def promote(self, version: str) -> None:
-        self.client.set_registered_model_alias(NAME, "prod", version)
+    def promote(self, name: str, version: str) -> None:
+        self.client.set_registered_model_alias(name, "prod", version)
 
 
 class Modelvault(Peer):
@@ -189,17 +188,17 @@ class Modelvault(Peer):
     def publish(self, name: str, model: Any) -> str:
         return self.vault.publish(name, model, bump="patch").number
 
-    def current(self) -> str:
-        return self.vault.version(f"{NAME}@prod").number
+    def current(self, name: str) -> str:
+        return self.vault.version(f"{name}@prod").number
 
-    def load(self) -> Any:
-        return self.vault.load(f"{NAME}@prod")
+    def load(self, name: str) -> Any:
+        return self.vault.load(f"{name}@prod")
 
-    def promote(self, version: str) -> None:
-        self.vault.promote(f"{NAME}@prod", version, reason="measured")
+    def promote(self, name: str, version: str) -> None:
+        self.vault.promote(f"{name}@prod", version, reason="measured")
 
-    def rollback(self) -> None:
-        self.vault.rollback(f"{NAME}@prod", reason="measured")
+    def rollback(self, name: str) -> None:
+        self.vault.rollback(f"{name}@prod", reason="measured")
 
 
 PEERS: tuple[type[Peer], ...] = (Joblib, Pins, BentoML, Modelstore, MLflow, Modelvault)

@@ -1,6 +1,8 @@
 """A small model in modelvault and in its peers, round by round: prints the figures, and writes the page about them.
 
     python -m benchmarks.small [--rounds N] [--only PACKAGE ...] [--page FILE]
+
+Whatever of the peers is not installed is left out, and said to be missing.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from benchmarks.peers import PEERS, Peer
 from benchmarks.processes import ROOT, Failed, Worker, fresh
 
 PAGE = ROOT / "docs" / "explanation" / "performance.md"
-VERBS = ("current", "load", "publish", "promote", "rollback")
+VERBS = ("current", "load", "load_larger", "publish", "promote", "rollback")
 MODULES = ("modelvault.vault", "sklearn.linear_model")
 """Imported beside the peers: all that the first verb of modelvault needs, and what holds the model that is loaded."""
 

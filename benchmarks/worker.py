@@ -16,7 +16,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from benchmarks.peers import NAME, PEERS, Peer
+from benchmarks.peers import PEERS, Peer
 
 SECONDS, CALLS = 0.5, 100
 """How long a verb is repeated in one round, and how often at most; once at least."""
@@ -24,13 +24,15 @@ SECONDS, CALLS = 0.5, 100
 Call = Callable[[], object]
 
 
-def trained() -> tuple[Any, list[float]]:
-    """A small real model, and a row of the data that it was trained on."""
+def trained() -> tuple[Any, Any, list[float]]:
+    """Two real models, of about 1 KB and 150 KB, and a row of the data that they were trained on."""
     from sklearn.datasets import load_breast_cancer
     from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
 
     rows, labels = load_breast_cancer(return_X_y=True)
-    return LogisticRegression(solver="liblinear").fit(rows, labels), rows[0].tolist()
+    small = LogisticRegression(solver="liblinear").fit(rows, labels)
+    return small, KNeighborsClassifier(algorithm="brute").fit(rows, labels), rows[0].tolist()
 
 
 def different(model: Any) -> Iterator[Any]:
@@ -46,48 +48,52 @@ class Verbs:
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
-        model, self.row = trained()
-        self.answer = int(model.predict([self.row])[0])
-        self.models = different(model)
-        self.versions = [peer.publish(NAME, next(self.models)) for _ in range(2)]
+        small, larger, self.row = trained()
+        self.answer = int(small.predict([self.row])[0])
+        self.models = different(small)
+        self.versions = [peer.publish("cancer", next(self.models)) for _ in range(2)]
+        version = peer.publish("cancer-larger", larger)
         if peer.promote:
-            for version in self.versions:
-                peer.promote(version)
+            peer.promote("cancer", self.versions[0])
+            peer.promote("cancer", self.versions[1])
+            peer.promote("cancer-larger", version)
         self._prove()
 
     def publish(self) -> Call:
-        return partial(self.peer.publish, f"{NAME}-more", next(self.models))  # the model that is read stays as it is
+        return partial(self.peer.publish, "cancer-more", next(self.models))  # the model that is read stays as it is
 
     def current(self) -> Call | None:
-        return self.peer.current
+        return partial(self.peer.current, "cancer") if self.peer.current else None
 
     def load(self) -> Call:
-        return self.peer.load
+        return partial(self.peer.load, "cancer")
+
+    def load_larger(self) -> Call:
+        return partial(self.peer.load, "cancer-larger")
 
     def promote(self) -> Call | None:
-        return partial(self.peer.promote, self._other()) if self.peer.promote else None
+        return partial(self.peer.promote, "cancer", self._other()) if self.peer.promote else None
 
     def rollback(self) -> Call | None:
-        if self.peer.rollback:
-            self.peer.promote(self._other())
-        return self.peer.rollback
+        if self.peer.rollback is None:
+            return None
+        self.peer.promote("cancer", self._other())
+        return partial(self.peer.rollback, "cancer")
 
     def _other(self) -> str:
         """The version that is not current."""
         first, second = self.versions
-        return second if self.peer.current() == first else first
+        return second if self.peer.current("cancer") == first else first
 
     def _prove(self) -> None:
         """The verbs do what they say: a figure of one that does not is worth nothing."""
-        if promote := self.promote():
-            other = self._other()
-            promote()
-            assert self.peer.current() == other
-        if rollback := self.rollback():
-            other = self._other()
-            rollback()
-            assert self.peer.current() == other
-        assert self.peer.load().predict([self.row]).tolist() == [self.answer]
+        for verb in (self.promote, self.rollback):
+            if call := verb():
+                other = self._other()
+                call()
+                assert self.peer.current("cancer") == other
+        for load in (self.load(), self.load_larger()):
+            assert load().predict([self.row]).tolist() == [self.answer]
 
 
 def timed(prepare: Callable[[], Call | None]) -> list[float]:

@@ -10,7 +10,6 @@ import base64
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -125,6 +124,8 @@ def parallel(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Resu
     listed = list(items)
     if len(listed) < 2:
         return [work(item) for item in listed]
+    from concurrent.futures import ThreadPoolExecutor
+
     pool = ThreadPoolExecutor(min(_WORKERS, len(listed)))
     try:
         return list(pool.map(work, listed))

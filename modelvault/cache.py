@@ -114,12 +114,11 @@ class Cache:
 
     def tree(self, digest: Digest, intact: Callable[[Path], bool], build: Callable[[Path], object]) -> Path:
         """The folder of the version `digest`: as it stands if it is `intact`, else built anew in private and moved there."""
-        tree = self.folder / "trees" / digest.partition(":")[2]
+        tree = _own_folder(self.folder / "trees") / digest.partition(":")[2]
         if _stands(tree, intact):
             return tree
         stage = tree.with_name(f".tmp-{os.urandom(16).hex()}")
         try:
-            tree.parent.mkdir(mode=0o700, exist_ok=True)
             stage.mkdir(mode=0o700)
             build(stage)
             _replace(stage, tree, intact)

@@ -409,12 +409,15 @@ def diff(given: Given) -> Answer:
 )
 def verify(given: Given) -> Answer:
     """Check what is stored, and report all that is wrong."""
+    from dataclasses import fields
+
     from modelvault.display.records import problem_card
 
     report = _vault(given).verify(given.ref, level=given.level)
     outage = all(isinstance(problem, errors.StoreError) for problem in report.problems)
     code = 0 if report.ok else EXITS[errors.StoreError if outage else errors.Corrupt]
-    said = {**vars(report), "ok": report.ok, "problems": [_data(problem) for problem in report.problems]}
+    said = {one.name: getattr(report, one.name) for one in fields(report)} | {"ok": report.ok}
+    said["problems"] = [_data(problem) for problem in report.problems]
     return Answer(said, problem_card(str(report).partition("\n")[0], report.problems), code)
 
 

@@ -34,12 +34,16 @@ from sklearn.utils import shuffle
 """
 
 SERVICE = """\
+import os, sys
 import modelvault as mv
 from modelvault.demo import patients
 
 _, X_test, _, y_test = patients()
-model = mv.load("cancer@prod")
-print(f"right about {model.score(X_test, y_test):.1%} of {len(X_test)} patients")
+vault = mv.open()
+for request in sys.stdin:
+    model = vault.load("cancer@prod")
+    right = model.score(X_test, y_test)
+    print(f"process {os.getpid()}: right about {right:.1%} of new patients", flush=True)
 """
 
 STEPS = (
@@ -65,7 +69,7 @@ better = vault.publish("cancer", linear, bump="minor", params=linear[-1].get_par
 print(vault.promote("cancer@prod", better, reason="more accurate", expect="1.0.0"))
 """,
     ),
-    ("A service, in a process of its own, knows the alias and no version.", "service", SERVICE),
+    ("A service, in a process of its own, knows the alias and no version. Ask it.", "service", SERVICE),
     (
         "A bad day: labels were shuffled on the way, and nobody measured.",
         "python",
@@ -75,7 +79,7 @@ vault.publish("cancer", broken, bump="minor", notes="On the new extract.")
 print(vault.promote("cancer@prod", "1.2.0", reason="fresh data"))
 """,
     ),
-    ("The service, started again, does what prod now says.", "service", SERVICE),
+    ("Ask the service again: it does what prod now says.", "service", ""),
     (
         "Roll back. The vault knows what was good before, and proves first that it is all there.",
         "python",
@@ -84,7 +88,7 @@ print(vault.rollback("cancer@prod", reason="wrong diagnoses since 1.2.0"))
 print(vault.yank("cancer:1.2.0", reason="trained on shuffled labels"))
 """,
     ),
-    ("The service, started again, is as good as it was.", "service", SERVICE),
+    ("Ask the service again: it is as good as it was.", "service", ""),
     ("Who did what, when and why is kept.", "shell", "modelvault history cancer@prod\nmodelvault versions cancer\n"),
 )
 
@@ -110,15 +114,16 @@ def run(folder: Path | None, say: Say = print) -> dict[str, Any]:
     exec(IMPORTS, names)  # noqa: S102 - text of this module
     say(f"A vault is a folder. This one is new:\n\n   $ export MODELVAULT_URL={shlex.quote(vault.url)}\n")
     heard: list[str] = []
-    for number, (title, kind, text) in enumerate(STEPS, 1):
-        say(f"{number}. {title}\n")
-        if kind == "python":
-            _python(text.replace("URL", repr(vault.url)), names, say)
-        elif kind == "service":
-            heard.append(_service(text, environment, say, first=not heard))
-        else:
-            _shell(text, environment, say)
-        say("")
+    with _started(SERVICE, environment) as service:
+        for number, (title, kind, text) in enumerate(STEPS, 1):
+            say(f"{number}. {title}\n")
+            if kind == "python":
+                _python(text.replace("URL", repr(vault.url)), names, say)
+            elif kind == "shell":
+                _shell(text, environment, say)
+            else:
+                heard.append(_service(text, service, say))
+            say("")
     say(f"The vault is yours to look at and to delete: {vault.url}")
     return {"vault": vault.url, "service": heard}
 
@@ -144,23 +149,29 @@ def _python(text: str, names: dict[str, Any], say: Say) -> None:
 
 
 def _shell(text: str, environment: Mapping[str, str], say: Say) -> None:
-    for line in text.splitlines():
-        say(f"   $ {line}")
+    for number, line in enumerate(text.splitlines()):
+        say("\n" * (number > 0) + f"   $ {line}")
         _, *arguments = shlex.split(line)
-        say(_indented(_output(["-m", "modelvault", *arguments], environment)))
+        command = [sys.executable, "-m", "modelvault", *arguments]
+        done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
+        say(_indented(done.stdout))
 
 
-def _service(text: str, environment: Mapping[str, str], say: Say, *, first: bool) -> str:
-    if first:
+def _started(program: str, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", program]
+    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
+
+
+def _service(text: str, service: subprocess.Popen[str], say: Say) -> str:
+    if text:
         say("\n".join(f"   | {line}".rstrip() for line in text.splitlines()) + "\n")
-    said = _output(["-c", text], environment)
+    assert service.stdin
+    assert service.stdout
+    service.stdin.write("\n")
+    service.stdin.flush()
+    said = service.stdout.readline().strip()
     say(_indented(said))
     return said
-
-
-def _output(arguments: list[str], environment: Mapping[str, str]) -> str:
-    command = [sys.executable, *arguments]
-    return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()  # noqa: S603
 
 
 def _indented(text: str) -> str:

@@ -6,7 +6,6 @@ import contextlib
 import fnmatch
 import operator
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -76,6 +75,8 @@ class Tree:
             NotFound: `file-not-found`, a pattern matches nothing.
             StoreError: `to` cannot be written.
         """
+        import shutil
+
         files = self._matching(only)
         stage = to.parent / f".tmp-{os.urandom(16).hex()}"
         laid = stage / "files"

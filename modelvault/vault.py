@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -494,5 +493,7 @@ def _is_near(store: Store) -> bool:
 @contextlib.contextmanager
 def _scratch() -> Iterator[Path]:
     """A private folder that is gone afterwards."""
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="modelvault-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)

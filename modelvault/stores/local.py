@@ -98,6 +98,8 @@ class LocalStore:
                 return data
         except (FileNotFoundError, NotADirectoryError):
             raise KeyMissing(key) from None
+        except StoreError:
+            raise
         except OSError as error:
             raise _failed(key, error) from error
 
@@ -120,6 +122,8 @@ class LocalStore:
             file, size = self._reach(checked(key))
         except (FileNotFoundError, NotADirectoryError):
             raise KeyMissing(key) from None
+        except StoreError:
+            raise
         except OSError as error:
             raise _failed(key, error) from error
         with _Open(file):
@@ -190,12 +194,13 @@ class LocalStore:
                     os.close(folder)
         try:
             found = os.fstat(file)
-            if not stat.S_ISREG(found.st_mode):
-                raise KeyMissing(key) if stat.S_ISDIR(found.st_mode) else _planted(name)
-        except BaseException:
+        except OSError:
             os.close(file)
             raise
-        return file, found.st_size
+        if stat.S_ISREG(found.st_mode):
+            return file, found.st_size
+        os.close(file)
+        raise KeyMissing(key) if stat.S_ISDIR(found.st_mode) else _planted(name)
 
     def _publish(self, key: Key, name: str, folder: int, data: Data) -> None:
         staged = f".tmp-{os.urandom(16).hex()}"
@@ -261,8 +266,6 @@ def _door(key: str) -> Iterator[None]:
 
 
 def _failed(key: str, error: OSError) -> StoreError:
-    if isinstance(error, StoreError):
-        return error
     code = (_FULL | _DENIED).get(error.errno or 0, Code.STORE_FAILED)
     return StoreError(f"{shown(key)}: {error.strerror}", code=code, hint=_HINTS[code], ref=key)
 

@@ -405,7 +405,7 @@ def contend(opened: Callable[[], Store], me: int, rounds: int, gate: Any, wins: 
     try:
         store, won = opened(), []
         for number in range(rounds):
-            gate.wait(60)
+            gate.wait(120)
             try:
                 store.create(Key(f"race/{number:04}"), _banner(me, number))
             except KeyExists:

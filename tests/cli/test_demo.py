@@ -28,6 +28,7 @@ def test_the_demo_breaks_prod_and_rolls_it_back(tmp_path):
     good = round(100 * versions["1.1.0"].metrics["accuracy"], 1)
     assert (said[0], said[2]) == (good, good)
     assert said[1] < 70 < good
+    assert len(set(re.findall(r"process (\d+): ", done.stdout))) == 1
 
     shown = [line.strip() for line in done.stdout.splitlines()]
     assert all(str(move) in shown for move in vault.history("cancer@prod"))
@@ -42,12 +43,13 @@ def short(monkeypatch):
     """A demo of one step of each kind, without scikit-learn."""
     monkeypatch.setattr(demo, "find_spec", lambda _: True)
     monkeypatch.setattr(demo, "IMPORTS", "import modelvault as mv")
-    service = "import modelvault as mv\n\nprint(mv.load('cancer@prod'))\n"
+    service = "import sys, modelvault as mv\n\nfor _ in sys.stdin:\n    print(mv.load('cancer@prod'), flush=True)\n"
+    monkeypatch.setattr(demo, "SERVICE", service)
     python = "vault = mv.open(URL)\nvault.publish(\n  'cancer', 7)\nprint(vault.promote('cancer@prod', '1.0.0', reason='x'))\nNone"
     steps = [
         ("Make.", "python", python),
         ("Serve.", "service", service),
-        ("Again.", "service", service),
+        ("Again.", "service", ""),
         ("Look.", "shell", "modelvault models"),
     ]
     monkeypatch.setattr(demo, "STEPS", steps)
@@ -63,7 +65,8 @@ def test_what_is_shown_is_what_runs(tmp_path):
     assert f"   >>> vault = mv.open({vault.url!r})\n" in text
     assert f"   >>> vault.publish(\n   ...   'cancer', 7)\n   {vault.version('cancer@prod')!r}\n" in text
     assert f"   {vault.history('cancer@prod')[0]}\n   >>> None\n" in text
-    assert "2. Serve.\n\n   | import modelvault as mv\n   |\n   | print(mv.load('cancer@prod'))\n\n   7\n" in text
+    assert "2. Serve.\n\n   | import sys, modelvault as mv\n   |\n   | for _ in sys.stdin:\n" in text
+    assert "flush=True)\n\n   7\n" in text
     assert "3. Again.\n\n   7\n" in text
     assert "4. Look.\n\n   $ modelvault models\n   cancer\n" in text
 

@@ -128,3 +128,14 @@ def test_the_checks_of_examples_fail_where_they_should(tmp_path, monkeypatch):
         page.write_text(text, encoding="utf-8")
         with contextlib.nullcontext() if works else pytest.raises(AssertionError):
             played(page)
+
+
+@pytest.mark.long
+def test_the_store_of_the_documentation_keeps_the_promises_of_a_store(tmp_path):
+    text = (ROOT / "docs" / "how-to" / "write-a-store.md").read_text(encoding="utf-8")
+    sources = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    (tmp_path / "acme_store.py").write_text(next(each for each in sources if "class SqliteStore" in each))
+    (tmp_path / "test_acme_store.py").write_text(next(each for each in sources if "class TestSqliteStore" in each))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_acme_store.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

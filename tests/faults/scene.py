@@ -11,7 +11,7 @@ from typing import Any
 from modelvault.gates import Proposal
 from modelvault.stores import Store
 from modelvault.stores.memory import MemoryStore
-from modelvault.stores.wrappers import Recording
+from modelvault.stores.wrappers import Recording, Wrapper
 from modelvault.vault import Vault
 from modelvault.version import Version
 
@@ -185,6 +185,12 @@ VERBS = [
         yanked,
     ),
 ]
+
+
+class Far(Wrapper):
+    """A store so far away that what is read from it is kept in the cache."""
+
+    url = "far://bucket"
 
 
 def copied(store: MemoryStore) -> Recording:

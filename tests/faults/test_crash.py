@@ -14,11 +14,11 @@ import pytest
 from modelvault.errors import Corrupt
 from modelvault.stores.local import LocalStore
 from modelvault.stores.memory import MemoryStore
-from modelvault.stores.wrappers import Recording, Wrapper
+from modelvault.stores.wrappers import Recording
 from modelvault.testing.faults import Crash, Fault, FaultStore
 from modelvault.vault import Vault
 
-from .scene import VERBS, Verb, added, call_again, copied, no_object_was_removed, past, seen
+from .scene import VERBS, Far, Verb, added, call_again, copied, no_object_was_removed, past, seen
 
 every_verb = pytest.mark.parametrize("verb", VERBS, ids=str)
 
@@ -216,12 +216,6 @@ def test_a_killed_process_leaves_a_verb_done_or_not_on_a_disk_at_every_call(verb
     assert done == sorted(done)
 
 
-class _Far(Wrapper):
-    """A store so far away that what is read from it is kept in the cache."""
-
-    url = "far://bucket"
-
-
 READS = {
     "load": lambda vault: vault.load("fraud@prod"),
     "load-files": lambda vault: {path.name: path.read_bytes() for path in vault.load("fraud:2.0.0").glob("*.bin")},
@@ -237,7 +231,7 @@ def test_a_killed_reader_leaves_a_cache_that_serves(read: Callable[[Vault], Any]
     expected = read(Vault(base, cache=tmp_path / "cache"))
 
     def opened(moment: int) -> Vault:
-        return Vault(_Far(base), cache=tmp_path / f"cache-{moment}", trust="pickle")
+        return Vault(Far(base), cache=tmp_path / f"cache-{moment}", trust="pickle")
 
     for moment in itertools.count(1):
         code = _in_a_process(_dying(read, opened(moment), moment))

@@ -148,12 +148,14 @@ def test_a_root_that_is_no_folder_is_an_error_and_not_an_empty_vault(tmp_path, r
     store = LocalStore(tmp_path / root)
     for verb in [
         lambda: store.read(KEY),
+        lambda: store.fetch(KEY, [], print),
         lambda: store.list(""),
         lambda: store.create(KEY, b""),
         lambda: store.delete(KEY),
     ]:
-        with pytest.raises(StoreError, match="not a folder"):
+        with pytest.raises(StoreError, match="not a folder") as failure:
             verb()
+        assert isinstance(failure.value.__cause__, NotADirectoryError)
 
 
 def test_it_travels_to_another_process(store):

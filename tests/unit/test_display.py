@@ -100,7 +100,7 @@ def test_a_narrow_terminal_still_shows_the_start_of_the_last_column():
 
 
 def test_a_very_long_text_is_cut_at_once():
-    printed = rendered(Table("A", [["é" * 1_000_000]]), Style(80)).split("\n")[1]
+    printed = rendered(Table("A", [["é" * 100_000]]), Style(80)).split("\n")[1]
     assert printed == "é" * 79 + "…"
 
 
