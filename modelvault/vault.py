@@ -308,6 +308,9 @@ class Vault:
             ref: a version or alias; the whole vault if left out.
             level: ``"structure"`` the records and their chains; ``"presence"`` also that each blob is there, with its
                 size; ``"bytes"`` also every byte.
+
+        Raises:
+            NotFound: nothing answers to `ref`.
         """
         from modelvault.upkeep.verify import verify
 

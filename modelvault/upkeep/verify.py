@@ -43,7 +43,7 @@ class Report:
         looked = f"{self.versions} versions, {self.moves} moves, {self.notes} notes, {self.files} files"
         if self.level == "bytes":
             looked += f", {self.bytes:,} bytes"
-        lines = [f"{looked}: " + ("all well" if self.ok else f"{len(self.problems)} problems")]
+        lines = [f"{looked}: " + ("all well" if self.ok else f"problems: {len(self.problems)}")]
         return "\n".join(lines + [f"  {one.code}: {one}" for one in self.problems])
 
 
@@ -93,7 +93,12 @@ def prove(blobs: Blobs, manifest: Manifest, level: Level) -> Iterator[File]:
 
 
 def verify(catalog: Catalog, ref: Ref | None, level: Level) -> Report:
-    """Check one version or alias, or everything that a vault holds."""
+    """Check one version or alias, or everything that a vault holds.
+
+    Raises:
+        NotFound: nothing answers to `ref`.
+        InvalidInput: `bad-value`, there is no such level.
+    """
     if storable(level, "a level") not in get_args(Level):
         raise InvalidInput(f"{shown(level)} is no level", code=Code.BAD_VALUE, hint=", ".join(get_args(Level)))
     found = _Findings(level)
@@ -102,11 +107,21 @@ def verify(catalog: Catalog, ref: Ref | None, level: Level) -> Report:
         for model in found.listed(catalog.models):
             _model(catalog, model, found)
     else:
-        if isinstance(ref, AliasRef):
-            found.attempt(lambda: _alias(catalog, ref.model, ref.alias, found))
-        found.attempt(lambda: _version(catalog, ref.model, catalog.resolve(ref).target.version, found))
+        _named(catalog, ref, found)
     counts: dict[str, Any] = dict(found.counts)
     return Report(level, problems=tuple(found.problems), **counts)
+
+
+def _named(catalog: Catalog, ref: Ref, found: _Findings) -> None:
+    """What `ref` names.  That there is no such thing is no damage, and is raised."""
+    try:
+        number = catalog.resolve(ref).target.version
+    except Corrupt as error:
+        found.problems.append(error)
+        return
+    found.attempt(lambda: _version(catalog, ref.model, number, found))
+    if isinstance(ref, AliasRef):
+        found.attempt(lambda: _alias(catalog, ref.model, ref.alias, found))
 
 
 def _root(catalog: Catalog) -> None:

@@ -12,18 +12,7 @@ ROOT = Path(__file__).parents[2]
 def test_the_documentation_builds_without_a_warning(tmp_path):
     for needed in ("sphinx", "myst_parser", "furo"):
         pytest.importorskip(needed, reason="the extra 'docs' is not installed")
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-W",
-        "-n",
-        "-q",
-        "-d",
-        tmp_path / "trees",
-        ROOT / "docs",
-        tmp_path / "html",
-    ]
+    command = [sys.executable, "-m", "sphinx", "-nqW", "-d", tmp_path / "trees", ROOT / "docs", tmp_path / "html"]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
     assert (tmp_path / "html" / "index.html").is_file()
