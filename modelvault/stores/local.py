@@ -25,7 +25,18 @@ from itertools import islice
 from typing import Self
 
 from modelvault.errors import Code, Corrupt, InvalidInput, StoreError, Unsupported, Untrusted, VaultError, shown
-from modelvault.stores.port import READ_LIMIT, Data, Entry, Key, KeyExists, KeyMissing, Sink, Span, checked
+from modelvault.stores.port import (
+    READ_LIMIT,
+    Data,
+    Entry,
+    Key,
+    KeyExists,
+    KeyMissing,
+    Sink,
+    Span,
+    checked,
+    checked_prefix,
+)
 
 __all__ = ["LocalStore", "TornWrites"]
 
@@ -141,7 +152,7 @@ class LocalStore:
 
     def list(self, prefix: str, *, limit: int | None = None) -> Iterator[Entry]:
         """One level of the tree, read from the disk now."""
-        checked(prefix + "0" if prefix[-1:] in ("", "/") else prefix)
+        checked_prefix(prefix)
         path, slash, start = prefix.rpartition("/")
         with _door(prefix):
             try:

@@ -7,7 +7,18 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from modelvault.errors import Code, Corrupt, InvalidInput
-from modelvault.stores.port import READ_LIMIT, Data, Entry, Key, KeyExists, KeyMissing, Sink, Span, checked
+from modelvault.stores.port import (
+    READ_LIMIT,
+    Data,
+    Entry,
+    Key,
+    KeyExists,
+    KeyMissing,
+    Sink,
+    Span,
+    checked,
+    checked_prefix,
+)
 
 __all__ = ["MemoryStore", "shared"]
 
@@ -54,7 +65,7 @@ class MemoryStore:
 
     def list(self, prefix: str, *, limit: int | None = None) -> Iterator[Entry]:
         """One level of the tree."""
-        checked(prefix + "0" if prefix[-1:] in ("", "/") else prefix)
+        checked_prefix(prefix)
         at = prefix.rfind("/") + 1
         with self._lock:
             near = [(key, len(data)) for key, data in self._objects.items() if key.startswith(prefix)]

@@ -26,6 +26,7 @@ __all__ = [
     "Store",
     "Taken",
     "checked",
+    "checked_prefix",
 ]
 
 Key = NewType("Key", str)
@@ -99,7 +100,9 @@ Sink = Callable[[int, bytes], None]
 class Store(Protocol):
     """Bytes by key.
 
-    Every verb raises `InvalidInput` for a malformed key and `StoreError` where the store itself fails.
+    Every verb raises `InvalidInput` for a malformed key, at the call, and `StoreError` where the store itself fails.  What
+    a `Content` or a `Sink` raises passes through.  Whether a key may also be a folder of other keys is the store's affair:
+    a vault has no such keys.
     """
 
     @property
@@ -130,6 +133,7 @@ class Store(Protocol):
 
         Raises:
             KeyExists: something is there, untouched (it may be our own write, answered twice).
+            InvalidInput: `bad-value`, a `Content` gave more or fewer bytes than its `size`.
             StoreError: it is not known whether the object is there, unless the code says otherwise.
         """
         ...
@@ -147,13 +151,19 @@ class Store(Protocol):
         """One level of the tree: the keys that begin with `prefix`, in order, at most `limit`; deeper ones as folders.
 
         `prefix` is a folder (``a/b/``), optionally with the start of a name (``a/b/na``).  Strongly consistent: what was
-        created before the call is listed, and no cache stands between.
+        created before the call is listed, and no cache stands between.  A folder is listed while an object is below it.
         """
         ...
 
     def delete(self, key: Key) -> None:
         """Remove an object; one that is not there is no error.  For upkeep alone: no other verb may call it."""
         ...
+
+
+def checked_prefix(prefix: str) -> str:
+    """`prefix`, if keys can begin with it."""
+    checked(prefix + "0" if prefix[-1:] in ("", "/") else prefix)
+    return prefix
 
 
 def checked(key: str) -> Key:

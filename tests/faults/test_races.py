@@ -64,10 +64,12 @@ def test_the_same_verb_of_a_rival_at_any_moment_takes_its_turn(verb: Verb) -> No
         rival = _Rival(store, lambda: theirs.append(acknowledged(verb.call(Vault(store)))), at)  # noqa: B023
         ours = acknowledged(verb.call(Vault(rival)))
         after = seen(store)
-        assert len(added(before, after)) == (2 if verb.repeats else 1)
+        shared = ours == theirs[0]
+        assert not shared or not verb.repeats or verb.name == "publish-bump"  # equal content at once: one version
+        assert len(added(before, after)) == (1 if shared else 2)
         assert ours in after.values()
         assert theirs[0] in after.values()
-        assert verb.shows(Vault(store)) == verb.twice
+        assert verb.shows(Vault(store)) == (verb.once if shared else verb.twice)
         assert no_object_was_removed(store)
 
 
@@ -309,7 +311,7 @@ def _work_until_killed(root: Path, number: int, notebook: Path) -> None:
     out = os.open(notebook, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for turn in itertools.count(number):
         if turn % 4 == 0:
-            version = vault.publish("fraud", {"n": turn % 4, "weights": BLOB}, bump="patch")
+            version = vault.publish("fraud", {"by": (number, turn), "weights": BLOB}, bump="patch")
             os.write(out, f"{version.ref} {version.digest}\n".encode())
         else:
             move = vault.promote("fraud@prod", f"1.{turn % 4}.0", reason=f"{number}.{turn}")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 
 def files(root, ref):
-    """The bytes of each file, by its path, of the version that an alias such as ``fraud@prod`` points to."""
+    """The bytes of each file of what an alias such as fraud@prod points to, by its path."""
     vault, (model, alias) = Path(root), ref.split("@")
     pin = newest(vault, model, alias)["target"]
-    raw = pin["inline"].encode() if "inline" in pin else blob(vault, pin["digest"], pin["size"], blob=pin["blob"])
+    raw = pin["inline"].encode() if "inline" in pin else blob(vault, **pin)
     manifest = json.loads(raw)
     says = [sha256(raw), manifest["record"], manifest["model"], manifest["version"]]
     check(says == [pin["digest"], "manifest/1", model, pin["version"]], "the manifest")
@@ -23,10 +23,12 @@ def files(root, ref):
 def newest(vault, model, alias):
     """The newest move, once the whole chain of moves has been checked."""
     move, before = {}, None
-    for seq, path in enumerate(sorted((vault / "models" / model / "aliases" / alias).glob("*.json"), reverse=True), 1):
+    paths = (vault / "models" / model / "aliases" / alias).glob("*.json")
+    for seq, path in enumerate(sorted(paths, reverse=True), 1):
         move, digest = record(path)
-        says = [path.name, move["record"], move["model"], move["alias"], move["seq"], move.get("prev")]
-        check(says == [f"{9_999_999_999 - seq:010}.json", "move/1", model, alias, seq, before], path)
+        check(path.name == f"{9_999_999_999 - seq:010}.json", path)
+        says = [move["record"], move["model"], move["alias"], move["seq"], move.get("prev")]
+        check(says == ["move/1", model, alias, seq, before], path)
         before = digest
     return move
 
@@ -40,14 +42,16 @@ def record(path):
 
 
 def content(vault, file):
-    data = base64.b64decode(file.get("inline", "")) + b"".join(blob(vault, **part) for part in file.get("parts", []))
+    parts = [blob(vault, **part) for part in file.get("parts", [])]
+    data = base64.b64decode(file.get("inline", "")) + b"".join(parts)
     check(sha256(data) == file["digest"], file["path"])
     return data
 
 
-def blob(vault, digest, size, blob=None, offset=0):
+def blob(vault, digest, size, blob=None, offset=0, **_):
     name = (blob or digest)[7:]
-    data = (vault / "blobs" / "sha256" / name[:2] / name).read_bytes()[offset : offset + size]
+    whole = (vault / "blobs" / "sha256" / name[:2] / name).read_bytes()
+    data = whole[offset : offset + size]
     check(sha256(data) == digest, name)
     return data
 
