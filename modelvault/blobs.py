@@ -20,7 +20,7 @@ from modelvault.paths import portable_path, portable_paths
 from modelvault.stores import Content, Key, KeyExists, KeyMissing, Span, Store
 from modelvault.wire import File, Part
 
-__all__ = ["INLINE_LIMIT", "Blobs", "Source", "described", "parallel", "sources"]
+__all__ = ["INLINE_LIMIT", "Blobs", "Source", "described", "parallel", "sources", "walk"]
 
 INLINE_LIMIT = 8 * 1024
 """The smallest files of a version are kept in its manifest while they add up to no more than this many bytes."""
@@ -64,17 +64,22 @@ def sources(root: Path) -> list[Source]:
         InvalidInput: `bad-path`, a path cannot be stored or read, or something is neither a file nor a folder.
         NotFound: `file-not-found` is raised by the caller, who knows what was meant.
     """
-    found = [(root, portable_path(root.name))] if root.is_file() else sorted(_walk(root, ""), key=lambda one: one[1])
+    found = [(root, portable_path(root.name))] if root.is_file() else sorted(walk(root), key=lambda one: one[1])
     portable_paths(name for _, name in found)
     return parallel(lambda one: Source(*one), found)
 
 
-def _walk(folder: Path, above: str) -> Iterator[tuple[Path, str]]:
+def walk(folder: Path, above: str = "") -> Iterator[tuple[Path, str]]:
+    """The files below `folder`, with their portable paths.
+
+    Raises:
+        InvalidInput: `bad-path`, as `sources`.
+    """
     with _listing(folder) as listing:
         for one in listing:
             name = portable_path(above + one.name)
             if one.is_dir(follow_symlinks=False):
-                yield from _walk(Path(one.path), name + "/")
+                yield from walk(Path(one.path), name + "/")
             elif one.is_file(follow_symlinks=False):
                 yield Path(one.path), name
             else:

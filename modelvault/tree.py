@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from modelvault.blobs import Blobs, parallel, sources
+from modelvault.blobs import Blobs, Source, parallel, walk
 from modelvault.cache import Cache
 from modelvault.canonical import Digest, storable
 from modelvault.errors import AlreadyExists, Code, Corrupt, InvalidInput, NotFound, StoreError, VaultError, shown
@@ -121,9 +121,15 @@ class Tree:
     def _intact(self, folder: Path) -> bool:
         """`folder` holds these files, byte for byte, and nothing else."""
         with contextlib.suppress(VaultError, OSError):
-            found = {source.name: source.digest for source in sources(folder)}
-            return found == {path: file.digest for path, file in self._files.items()}
+            found = {name: path for path, name in walk(folder)}
+            return found.keys() == self._files.keys() and all(
+                parallel(lambda file: _holds(found[file.path], file), self._files.values())
+            )
         return False
+
+
+def _holds(path: Path, file: File) -> bool:
+    return path.stat().st_size == file.size and Source(path, file.path).digest == file.digest
 
 
 def patterns(only: Sequence[str]) -> list[str]:

@@ -22,9 +22,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from heapq import heapify, heappop
 from itertools import islice
-from typing import Self
 
-from modelvault.errors import Code, Corrupt, InvalidInput, StoreError, Unsupported, Untrusted, VaultError, shown
+from modelvault.errors import Code, Corrupt, InvalidInput, StoreError, Unsupported, VaultError, shown
+from modelvault.stores import posix
 from modelvault.stores.port import (
     READ_LIMIT,
     Data,
@@ -40,11 +40,6 @@ from modelvault.stores.port import (
 
 __all__ = ["LocalStore", "TornWrites"]
 
-_CHUNK = 1024 * 1024
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY  # a pipe must not hang
-_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _NO_LINK = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 _NO_RENAME = {errno.ENOSYS, errno.EINVAL}
 _FULL = dict.fromkeys([errno.ENOSPC, errno.EDQUOT], Code.STORE_FULL)
@@ -76,7 +71,7 @@ class LocalStore:
             raise Unsupported("local vaults need Linux or another POSIX system", code=Code.NO_EXCLUSIVE_CREATE)
         with _door(path):
             self.url = os.path.realpath(path)
-        self._above = tuple(_parents(self.url))
+        self._above = tuple(posix.parents(self.url))
         self._warned = False
 
     def private(self, key: Key) -> bool:
@@ -85,12 +80,12 @@ class LocalStore:
         try:
             for above in self._above:
                 found = os.lstat(above)
-                if found.st_uid not in (0, user) or (found.st_mode & _OTHERS and not found.st_mode & stat.S_ISVTX):
+                if found.st_uid not in (0, user) or (found.st_mode & posix.OTHERS and not found.st_mode & stat.S_ISVTX):
                     return False
             for name in (self.url, *checked(key).split("/")):
                 path = f"{path}/{name}" if path else name
                 found = os.lstat(path)
-                if found.st_uid != user or found.st_mode & _OTHERS or stat.S_ISLNK(found.st_mode):
+                if found.st_uid != user or found.st_mode & posix.OTHERS or stat.S_ISLNK(found.st_mode):
                     return False
             return stat.S_ISREG(found.st_mode)
         except OSError:
@@ -100,7 +95,7 @@ class LocalStore:
         """The whole of a small object."""
         try:
             file, size = self._reach(checked(key))
-            with _Open(file):
+            with posix.Open(file):
                 if size > READ_LIMIT:
                     raise Corrupt(f"{key} has {size} bytes and is no record", code=Code.TOO_LARGE, ref=key)
                 data = os.read(file, size)
@@ -137,12 +132,12 @@ class LocalStore:
             raise
         except OSError as error:
             raise _failed(key, error) from error
-        with _Open(file):
+        with posix.Open(file):
             for offset, length in spans:
                 at, end = offset, offset + length
                 while at < end:
                     try:
-                        chunk = os.pread(file, min(end - at, _CHUNK), at) if 0 <= at < end <= size else b""
+                        chunk = os.pread(file, min(end - at, posix.CHUNK), at) if 0 <= at < end <= size else b""
                     except OSError as error:
                         raise _failed(key, error) from error
                     if not chunk:
@@ -160,7 +155,7 @@ class LocalStore:
             except (FileNotFoundError, NotADirectoryError):
                 return iter(())
             with folder:
-                names = [*_names(folder, start)]
+                names = [*posix.listed(folder, start)]
                 heapify(names)  # the first few of many do not cost a full sort
                 entries = (_entry(folder, path + slash, heappop(names)) for _ in range(len(names)))
                 return iter([*islice(filter(None, entries), limit)])
@@ -172,33 +167,33 @@ class LocalStore:
         with _door(key), absent, self._folder(folders) as folder:
             os.unlink(name, dir_fd=folder)
 
-    def _folder(self, names: Iterable[str], *, make: bool = False) -> _Open:
+    def _folder(self, names: Iterable[str], *, make: bool = False) -> posix.Open:
         try:
-            here = _root(self.url, make=make)
+            here = posix.enter_root(self.url, make=make)
         except NotADirectoryError as error:
             raise _no_folder(self.url) from error
         for name in names:
             with here:
-                here = _enter(name, here, make=make)
+                here = posix.enter(name, here, make=make)
         return here
 
     def _reach(self, key: Key) -> tuple[int, int]:
         """A descriptor of the object, and its size.  In one frame, for it stands on the way of every load."""
         *folders, last = key.split("/")
         try:
-            entered = [os.open(self.url, _FOLDER)]
+            entered = [os.open(self.url, posix.FOLDER)]
         except NotADirectoryError as error:
             raise _no_folder(self.url) from error
         name = last
         try:
             for name in folders:
-                entered.append(os.open(name, _FOLDER, dir_fd=entered[-1]))
+                entered.append(os.open(name, posix.FOLDER, dir_fd=entered[-1]))
             name = last
-            file = os.open(name, _FILE, dir_fd=entered[-1])
+            file = os.open(name, posix.FILE, dir_fd=entered[-1])
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise _planted(name) if _is_odd(name, entered[-1]) else error from None
+            raise posix.planted(name) if posix.is_odd(name, entered[-1]) else error from None
         finally:
             for folder in entered:
                 with suppress(OSError):
@@ -211,14 +206,14 @@ class LocalStore:
         if stat.S_ISREG(found.st_mode):
             return file, found.st_size
         os.close(file)
-        raise KeyMissing(key) if stat.S_ISDIR(found.st_mode) else _planted(name)
+        raise KeyMissing(key) if stat.S_ISDIR(found.st_mode) else posix.planted(name)
 
     def _publish(self, key: Key, name: str, folder: int, data: Data) -> None:
         staged = f".tmp-{os.urandom(16).hex()}"
         with _door(key):
-            if _found(name, folder):
+            if posix.status(name, folder):
                 raise KeyExists(key)
-            file = _Open(os.open(staged, _NEW, 0o444, dir_fd=folder))
+            file = posix.Open(os.open(staged, posix.NEW, 0o444, dir_fd=folder))
         try:
             with file:
                 _fill(file, key, data)
@@ -236,12 +231,12 @@ class LocalStore:
         try:
             return os.link(staged, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
         except OSError as error:
-            if (found := _found(name, folder)) and os.path.samestat(found, os.fstat(file)):
+            if (found := posix.status(name, folder)) and os.path.samestat(found, os.fstat(file)):
                 return None  # NFS: it was done, and the reply was lost
             if error.errno not in _NO_LINK:
                 raise
         try:
-            return _rename(staged, name, folder)
+            return posix.rename(staged, name, folder)
         except OSError as error:
             if error.errno not in _NO_RENAME:
                 raise
@@ -249,18 +244,7 @@ class LocalStore:
             self._warned = True
             lacks = "has neither hard links nor exclusive renames: a crash can leave a part of an object"
             warnings.warn(f"the file system of {shown(self.url)} {lacks}", TornWrites, stacklevel=4)
-        return _copy(file, name, folder)
-
-
-class _Open(int):
-    """A descriptor, closed by `with`."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError):  # what was to be durable has been flushed
-            os.close(self)
+        return posix.copy(file, name, folder)
 
 
 @contextmanager
@@ -285,105 +269,14 @@ def _no_folder(path: str) -> StoreError:
     return StoreError(f"{shown(path)} is not a folder", code=Code.STORE_FAILED)
 
 
-def _found(name: str, folder: int) -> os.stat_result | None:
-    with suppress(FileNotFoundError):
-        return os.stat(name, dir_fd=folder, follow_symlinks=False)
-    return None
-
-
-def _open(name: str, flags: int, folder: int) -> _Open:
-    try:
-        return _Open(os.open(name, flags, dir_fd=folder))
-    except FileNotFoundError:
-        raise
-    except OSError:
-        if _is_odd(name, folder):
-            raise _planted(name) from None
-        raise
-
-
-def _is_odd(name: str, folder: int) -> bool:
-    """It is neither a file nor a folder."""
-    found = _found(name, folder)
-    return found is not None and stat.S_IFMT(found.st_mode) not in (stat.S_IFREG, stat.S_IFDIR)
-
-
-def _enter(name: str, folder: int, *, make: bool) -> _Open:
-    """The folder `name` of `folder`; a new one is as open to others as the one above it."""
-    try:
-        return _open(name, _FOLDER, folder)
-    except FileNotFoundError:
-        if not make:
-            raise
-    with suppress(FileExistsError):
-        os.mkdir(name, 0o755 | os.fstat(folder).st_mode & _OTHERS, dir_fd=folder)
-    os.fsync(folder)
-    return _open(name, _FOLDER, folder)
-
-
-def _root(path: str, *, make: bool) -> _Open:
-    try:
-        return _Open(os.open(path, _FOLDER))
-    except FileNotFoundError:
-        if not make:
-            raise
-    with _root(os.path.dirname(path), make=True) as above:
-        return _enter(os.path.basename(path), above, make=True)
-
-
-def _planted(name: str) -> Untrusted:
-    hint = "a vault holds plain files and folders only: find out who put it there"
-    return Untrusted(f"{name} is a symlink or another special file", code=Code.UNSAFE_FOLDER, hint=hint)
-
-
 def _fill(file: int, key: Key, data: Data) -> None:
     size, chunks = (len(data), iter([data])) if isinstance(data, bytes) else (data.size, data.chunks())
     written = 0
     for chunk in chunks:
         with _door(key):
-            written += _write(file, chunk)
+            written += posix.write(file, chunk)
     if written != size:
         raise InvalidInput(f"the content says {size} bytes and gave {written}", code=Code.BAD_VALUE, ref=key)
-
-
-def _write(file: int, data: bytes) -> int:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(file, rest) :]
-    return len(data)
-
-
-def _rename(staged: str, name: str, folder: int) -> None:
-    import ctypes
-
-    noreplace = 1
-    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if call is None or call(folder, staged.encode(), folder, name.encode(), noreplace):
-        code = ctypes.get_errno() if call else errno.ENOSYS
-        raise OSError(code, os.strerror(code))
-
-
-def _copy(source: int, name: str, folder: int) -> None:
-    with _Open(os.open(name, _NEW, 0o444, dir_fd=folder)) as target:
-        try:
-            at = 0
-            while chunk := os.pread(source, _CHUNK, at):
-                at += _write(target, chunk)
-        except BaseException:
-            os.unlink(name, dir_fd=folder)  # ours, and only a part
-            raise
-        os.fsync(target)
-
-
-def _names(folder: int, start: str = "") -> Iterator[str]:
-    """The files and folders that begin with `start`; folders end with a slash, so that they sort as their keys do."""
-    with os.scandir(folder) as found:
-        for each in found:
-            if each.name.startswith(start) and each.name[0] != ".":
-                if each.is_dir(follow_symlinks=False):
-                    yield each.name + "/"
-                elif each.is_file(follow_symlinks=False):
-                    yield each.name
 
 
 def _entry(folder: int, path: str, name: str) -> Entry | None:
@@ -393,19 +286,6 @@ def _entry(folder: int, path: str, name: str) -> Entry | None:
         checked(plain)
         if plain == name:
             return Entry(Key(path + name), os.stat(name, dir_fd=folder, follow_symlinks=False).st_size)
-        if _inhabited(plain, folder):
+        if posix.inhabited(plain, folder):
             return Entry(Key(path + name), 0)
     return None
-
-
-def _inhabited(name: str, folder: int) -> bool:
-    try:
-        with _open(name, _FOLDER, folder) as here:
-            return any(not below.endswith("/") or _inhabited(below[:-1], here) for below in _names(here))
-    except PermissionError:
-        return True  # not ours to see into, but there
-
-
-def _parents(path: str) -> Iterator[str]:
-    while path != (path := os.path.dirname(path)):
-        yield path

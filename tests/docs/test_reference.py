@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,18 @@ def test_the_schemas_are_linked_from_the_specification():
     spec = (ROOT / "docs" / "spec" / "v1.md").read_text(encoding="utf-8")
     names = {json.loads(path.read_text())["title"] for path in (ROOT / "docs" / "spec" / "v1").glob("*.json")}
     assert {name for name in names if f"v1/{name}.schema.json" not in spec} == set()
+
+
+def test_the_picture_of_the_layers_is_the_one_that_the_linter_checks():
+    text = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    picture = re.search(r"^```text\n(cli .*?)^```", text, re.DOTALL | re.MULTILINE)[1]
+    drawn = [re.split(r" {3,}", line)[0].split(" · ") for line in picture.splitlines()]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    assert [layer.split(" | ") for layer in layers] == drawn
+
+
+def test_every_link_of_the_readme_leads_to_a_file():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = {target for target in re.findall(r"\]\(([^)#]+)", text) if "://" not in target}
+    assert {target for target in targets if not (ROOT / target).is_file()} == set()

@@ -618,7 +618,7 @@ def test_a_rename_loses_to_what_was_there_first(store, monkeypatch):
 def bare(store, monkeypatch):
     """A store on a file system that has neither links nor exclusive renames."""
     monkeypatch.setattr(os, "link", fails(errno.EPERM))
-    monkeypatch.setattr("modelvault.stores.local._rename", fails(errno.EINVAL))
+    monkeypatch.setattr("modelvault.stores.posix.rename", fails(errno.EINVAL))
     return store
 
 
@@ -667,7 +667,7 @@ def test_without_both_one_of_many_threads_wins(bare):
 @pytest.mark.filterwarnings("error")
 def test_a_rename_that_fails_for_another_reason_is_an_error(store, monkeypatch):
     monkeypatch.setattr(os, "link", fails(errno.EPERM))
-    monkeypatch.setattr("modelvault.stores.local._rename", fails(errno.EACCES))
+    monkeypatch.setattr("modelvault.stores.posix.rename", fails(errno.EACCES))
     with pytest.raises(StoreError):
         store.create(KEY, b"x")
     assert files(store.url) == []

@@ -243,6 +243,7 @@ INVALID: dict[str, bytes] = {
     "note-with-the-seal-in-front": b'{"~sha256":"' + GOOD[-66:-2] + b'",' + canonical(NOTE)[1:],
     # members
     "note-of-another-kind": sealed(MOVE),
+    "note-without-saying-what-it-is": sealed(without(NOTE, "record")),
     "note-of-an-older-major": sealed(NOTE | {"record": "note/0"}),
     "note-without-txn": sealed(without(NOTE, "txn")),
     "note-with-a-short-txn": sealed(NOTE | {"txn": "0011"}),

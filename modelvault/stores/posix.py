@@ -1,0 +1,163 @@
+"""Files and folders by descriptor: entered one by one, and never through a symlink."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Self
+
+from modelvault.errors import Code, Untrusted
+
+__all__ = [
+    "CHUNK",
+    "FILE",
+    "FOLDER",
+    "NEW",
+    "OTHERS",
+    "Open",
+    "copy",
+    "enter",
+    "enter_root",
+    "inhabited",
+    "is_odd",
+    "listed",
+    "open_in",
+    "parents",
+    "planted",
+    "rename",
+    "status",
+    "write",
+]
+
+CHUNK = 1024 * 1024
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY  # a pipe must not hang
+NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+class Open(int):
+    """A descriptor, closed by `with`."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):  # what was to be durable has been flushed
+            os.close(self)
+
+
+def status(name: str, folder: int) -> os.stat_result | None:
+    """What is known of `name` in `folder`, itself and not what it links to; None if there is no such thing."""
+    with suppress(FileNotFoundError):
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    return None
+
+
+def open_in(name: str, flags: int, folder: int) -> Open:
+    """`name` in `folder`; `Untrusted` if a symlink or the like stands there."""
+    try:
+        return Open(os.open(name, flags, dir_fd=folder))
+    except FileNotFoundError:
+        raise
+    except OSError:
+        if is_odd(name, folder):
+            raise planted(name) from None
+        raise
+
+
+def is_odd(name: str, folder: int) -> bool:
+    """It is neither a file nor a folder."""
+    found = status(name, folder)
+    return found is not None and stat.S_IFMT(found.st_mode) not in (stat.S_IFREG, stat.S_IFDIR)
+
+
+def enter(name: str, folder: int, *, make: bool) -> Open:
+    """The folder `name` of `folder`; a new one is as open to others as the one above it."""
+    try:
+        return open_in(name, FOLDER, folder)
+    except FileNotFoundError:
+        if not make:
+            raise
+    with suppress(FileExistsError):
+        os.mkdir(name, 0o755 | os.fstat(folder).st_mode & OTHERS, dir_fd=folder)
+    os.fsync(folder)
+    return open_in(name, FOLDER, folder)
+
+
+def enter_root(path: str, *, make: bool) -> Open:
+    """The folder at `path`, and those above it, made if they are missing."""
+    try:
+        return Open(os.open(path, FOLDER))
+    except FileNotFoundError:
+        if not make:
+            raise
+    with enter_root(os.path.dirname(path), make=True) as above:
+        return enter(os.path.basename(path), above, make=True)
+
+
+def planted(name: str) -> Untrusted:
+    """The error for what has no business in a vault."""
+    hint = "a vault holds plain files and folders only: find out who put it there"
+    return Untrusted(f"{name} is a symlink or another special file", code=Code.UNSAFE_FOLDER, hint=hint)
+
+
+def write(file: int, data: bytes) -> int:
+    """Write all of `data`; how much that was."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+    return len(data)
+
+
+def rename(staged: str, name: str, folder: int) -> None:
+    """Give `staged` the name `name`, if that is free: `renameat2(2)` with `RENAME_NOREPLACE`."""
+    import ctypes
+
+    noreplace = 1
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is None or call(folder, staged.encode(), folder, name.encode(), noreplace):
+        code = ctypes.get_errno() if call else errno.ENOSYS
+        raise OSError(code, os.strerror(code))
+
+
+def copy(source: int, name: str, folder: int) -> None:
+    """Write the bytes of `source` under the new name `name`, flushed."""
+    with Open(os.open(name, NEW, 0o444, dir_fd=folder)) as target:
+        try:
+            at = 0
+            while chunk := os.pread(source, CHUNK, at):
+                at += write(target, chunk)
+        except BaseException:
+            os.unlink(name, dir_fd=folder)  # ours, and only a part
+            raise
+        os.fsync(target)
+
+
+def listed(folder: int, start: str = "") -> Iterator[str]:
+    """The files and folders that begin with `start`; folders end with a slash, so that they sort as their keys do."""
+    with os.scandir(folder) as found:
+        for each in found:
+            if each.name.startswith(start) and each.name[0] != ".":
+                if each.is_dir(follow_symlinks=False):
+                    yield each.name + "/"
+                elif each.is_file(follow_symlinks=False):
+                    yield each.name
+
+
+def inhabited(name: str, folder: int) -> bool:
+    """An object is somewhere below the folder `name`."""
+    try:
+        with open_in(name, FOLDER, folder) as here:
+            return any(not below.endswith("/") or inhabited(below[:-1], here) for below in listed(here))
+    except PermissionError:
+        return True  # not ours to see into, but there
+
+
+def parents(path: str) -> Iterator[str]:
+    """The folders above `path`, upwards."""
+    while path != (path := os.path.dirname(path)):
+        yield path
