@@ -26,8 +26,7 @@ def load() -> float:
 
 
 def _processor() -> str:
-    with Path("/proc/cpuinfo").open() as lines:
-        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    names = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     return names[0] if names else platform.machine()
 
 
@@ -40,7 +39,15 @@ def _system() -> str:
 
 def _file_system(folder: Path) -> str:
     """The type of the deepest mount above `folder`."""
-    place = str(folder.resolve()) + "/"
-    mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    place = f"{folder.resolve()}/"
+    mounts = [line.split()[1:3] for line in _lines("/proc/mounts")]
     above = [(where, kind) for where, kind in mounts if place.startswith(where.rstrip("/") + "/")]
-    return max(above, key=lambda mount: len(mount[0]))[1]
+    return max(above, key=lambda mount: len(mount[0]), default=("", "unknown"))[1]
+
+
+def _lines(path: str) -> list[str]:
+    """What Linux says; nothing elsewhere."""
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []

@@ -106,11 +106,12 @@ class Cache:
             Untrusted: `unsafe-folder`, somebody else could change what is in it.
         """
         self.folder = _own_folder(folder)
-        self.blobs = LocalStore(self.folder / "content")
+        self.blobs = LocalStore(_own_folder(self.folder / "content"))
 
     def records(self, url: str) -> LocalStore:
         """The records of the vault at `url`."""
-        return LocalStore(self.folder / "vaults" / hashlib.sha256(url.encode()).hexdigest()[:32])
+        name = hashlib.sha256(url.encode()).hexdigest()[:32]
+        return LocalStore(_own_folder(_own_folder(self.folder / "vaults") / name))
 
     def tree(self, digest: Digest, intact: Callable[[Path], bool], build: Callable[[Path], object]) -> Path:
         """The folder of the version `digest`: as it stands if it is `intact`, else built anew in private and moved there."""

@@ -76,7 +76,7 @@ def _plain_files() -> Format:
 _OWN: dict[str, Callable[[], Format]] = {"files": _plain_files, "numpy": _arrays, "cloudpickle": _pickled}
 """In the order in which they are asked; cloudpickle takes anything."""
 
-_MADE: dict[object, Format] = {}
+_MADE: dict[str, Format] = {}
 
 
 def named(name: str) -> Format:
@@ -87,24 +87,24 @@ def named(name: str) -> Format:
     """
     made = _MADE.get(name)
     if made is None:
-        made = _MADE[str(name)] = _made(storable(name, "a format"))
+        made = _MADE[name] = _made(name)
     return made
 
 
-def _made(plain: str) -> Format:
-    if plain in _OWN:
-        return _OWN[plain]()
+def _made(name: str) -> Format:
+    if name in _OWN:
+        return _OWN[name]()
     from importlib.metadata import entry_points
 
-    for found in entry_points(group="modelvault.formats", name=plain):
+    for found in entry_points(group="modelvault.formats", name=name):
         try:
             format: Format = found.load()()
         except Exception as error:  # whatever the package that brings it raises
             hint = f"install what {shown(found.value)} needs: {shown(error)}"
-            raise Unsupported(f"the format {plain} cannot start", code=Code.EXTRA_MISSING, hint=hint) from error
+            raise Unsupported(f"the format {shown(name)} cannot start", code=Code.EXTRA_MISSING, hint=hint) from error
         return format
     raise Unsupported(
-        f"no format named {shown(plain)!r} is installed",
+        f"no format named {shown(name)!r} is installed",
         code=Code.UNKNOWN_FORMAT,
         hint=f"one of {', '.join(_OWN)}, or install the package that brings it",
     )
@@ -119,7 +119,7 @@ def choose(obj: object, name: str | None) -> Format:
     """
     if name is None:
         return next(format for own in _OWN if (format := named(own)).accepts(obj))
-    format = named(name)
+    format = named(storable(name, "a format"))
     if not format.accepts(obj):
         raise InvalidInput(
             f"the format {format.name} does not take a {shown(type(obj).__qualname__)}",

@@ -393,6 +393,21 @@ def test_a_forged_claim_does_not_reach_who_loads_by_alias(objects: Objects) -> N
     assert raised.value.code == Code.DIGEST_MISMATCH
 
 
+def test_a_record_that_holds_another_manifest_than_it_names_is_refused(objects: Objects) -> None:
+    [inline, blob] = (
+        read_sealed(Claim, objects[layout.claim("fraud", number)], "").target for number in ("1.0.0", "1.3.0")
+    )
+    wrong = {"inline": inline.inline, "blob": None, "size": inline.size}, {"inline": None, "blob": blob.blob}
+    places = (layout.claim("fraud", "1.1.0"), Claim, "fraud:1.1.0"), (layout.entry(JOURNAL, 2), Move, "fraud@prod~2")
+    for (key, kind, ref), where in itertools.product(places, wrong):
+        target = read_sealed(kind, objects[key], key).target.model_copy(update={"version": "1.1.0", **where})
+        vault = _vault(objects, _resealed(objects, key, kind, target=target))
+        with pytest.raises(Corrupt) as raised:
+            vault.load(ref)
+        assert raised.value.code == Code.DIGEST_MISMATCH
+        assert not vault.verify().ok
+
+
 # --- on the way, and in the cache ----------------------------------------------------------------------------------
 
 

@@ -4,17 +4,18 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
-from modelvault.errors import Code, CommitUncertain, StoreError, VaultError
+from modelvault.errors import AlreadyExists, Code, CommitUncertain, StoreError, VaultError
 from modelvault.stores import Data, Key, KeyExists, Store
 from modelvault.stores.memory import MemoryStore
 from modelvault.stores.wrappers import Operation, Recording, Wrapper
 from modelvault.testing.faults import Fault, FaultStore
 from modelvault.vault import Vault
 
-from .scene import VERBS, Shown, Verb, added, call_again, copied, no_object_was_removed, seen
+from .scene import BLOB, VERBS, Shown, Verb, added, call_again, copied, no_object_was_removed, seen
 
 FAULTS = (Fault.ERROR_BEFORE, Fault.ERROR_AFTER, Fault.EXISTS_AFTER)
 every_verb = pytest.mark.parametrize("verb", VERBS, ids=str)
@@ -174,6 +175,20 @@ def test_a_key_that_is_said_to_exist_and_does_not_is_created_again(verb: Verb) -
     for at in range(1, len(_creates(verb, base)) + 1):
         store = copied(base)
         assert _reported(verb, store, _Answering(store, KeyExists, at, at), before) is None
+
+
+def test_a_version_whose_blob_stands_elsewhere_is_equal_to_the_same_content_and_to_no_other() -> None:
+    store = MemoryStore()
+    publish = partial(Vault.publish, model="fraud", obj=BLOB, version="1.0.0")
+    first = publish(Vault(_Answering(store, KeyExists, 2, 2)), params={"deep": True})
+    assert first.files[0].parts[0].blob != first.files[0].digest
+    assert first == publish(Vault(store), params={"deep": True})
+    assert first.load() == BLOB
+    for other in ({"deep": 1}, {"deep": 1.0}, {}):
+        with pytest.raises(AlreadyExists):
+            publish(Vault(store), params=other)
+    with pytest.raises(AlreadyExists):
+        publish(Vault(store), obj=BLOB[1:], params={"deep": True})
 
 
 @every_verb
