@@ -119,6 +119,8 @@ class Catalog:
         move = self.journal(model, alias).newest()
         if move is None:
             names = self.aliases(model)
+            if not names and not self.numbers(model):
+                raise self._no_version(model, f"{model}@{alias}")
             hint = f"aliases of {model}: {', '.join(names)}" if names else f"{model} has no alias: promote a version"
             raise NotFound(
                 f"there is no alias {model}@{alias}", code=Code.ALIAS_NOT_FOUND, hint=hint, ref=f"{model}@{alias}"

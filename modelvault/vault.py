@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from modelvault import formats, reference
 from modelvault import trust as trusted
@@ -405,6 +405,10 @@ class Vault:
         """
         from modelvault.publishing import metrics_of
 
+        if storable(kind, "a kind") not in get_args(NoteKind):
+            raise InvalidInput(
+                f"{shown(kind)} is no kind of note", code=Code.BAD_VALUE, hint=", ".join(get_args(NoteKind))
+            )
         found = self._catalog.resolve(reference.parse(ref))
         who = self._who(actor, text)
         journal = self._catalog.notes(found.model, found.target.version)

@@ -102,6 +102,8 @@ _Txn = Annotated[str, Field(pattern=_TXN)]
 _Text = Annotated[str, Field(max_length=TEXT_LIMIT)]
 _Name = Annotated[str, Field(max_length=200)]
 _Size = Annotated[int, Field(ge=0, lt=2**63)]
+_Kind = Annotated[str, Field(pattern=r"^[a-z][a-z-]{0,39}$")]
+"""Open: a later release may know more kinds, and what it writes must not break the journal for this one."""
 _Seq = Annotated[int, Field(ge=1, lt=9_999_999_999)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Instant = Annotated[
@@ -241,7 +243,7 @@ class Target(_Record):
 
     version: _Number
     digest: _Sha256
-    size: _Size
+    size: Annotated[int, Field(ge=0, le=RECORD_LIMIT)]
     inline: str | None = None
     blob: _Blob | None = None
 
@@ -249,6 +251,8 @@ class Target(_Record):
     def _is_found(self) -> Self:
         if (self.inline is None) == (self.blob is None):
             raise ValueError("a manifest is inline or a blob")
+        if self.inline is not None and len(self.inline.encode()) != self.size:
+            raise ValueError("the inline manifest is not of the size it claims")
         return self
 
 
@@ -256,7 +260,7 @@ class VaultRecord(_Record):
     """The root record: this is a vault, in this format."""
 
     record: Literal["vault/1"] = "vault/1"
-    format: Literal[1]
+    format: Annotated[int, Field(ge=1, le=1)]
     id: _Txn
     created: _Instant
 
@@ -283,7 +287,7 @@ class Move(_Record):
     alias: _AliasName
     seq: _Seq
     txn: _Txn
-    kind: Literal["promote", "rollback", "retire"]
+    kind: _Kind
     target: Target | None = None
     undo: _Seq | None = None
     prev: _Sha256 | None = None
@@ -322,7 +326,7 @@ class Note(_Record):
     version: _Number
     seq: _Seq
     txn: _Txn
-    kind: NoteKind
+    kind: _Kind
     text: _Text
     metrics: dict[str, _Finite] = {}
     prev: _Sha256 | None = None
@@ -440,6 +444,8 @@ def read_manifest(raw: bytes, expected: str, where: str) -> Manifest:
 def _read(kind: type[AnyRecord], body: bytes, where: str) -> AnyRecord:
     try:
         members = parse(body)
+        if "~sha256" in members:
+            raise ValueError("it has a seal within its seal")
         _refuse_newer(kind, members.get("record"), where)
         if "record" not in members:
             raise _corrupt(kind, where, "it does not say what it is")

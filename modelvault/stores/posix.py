@@ -83,7 +83,9 @@ def enter(name: str, folder: int, *, make: bool) -> Open:
         if not make:
             raise
     with suppress(FileExistsError):
-        os.mkdir(name, 0o755 | os.fstat(folder).st_mode & OTHERS, dir_fd=folder)
+        os.mkdir(name, 0o755, dir_fd=folder)
+        with open_in(name, FOLDER, folder) as made:  # the umask of one process must not shut out the others
+            os.fchmod(made, stat.S_IMODE(os.fstat(made).st_mode) | os.fstat(folder).st_mode & OTHERS)
     os.fsync(folder)
     return open_in(name, FOLDER, folder)
 

@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modelvault.testing.conformance import StoreSuite
     from modelvault.testing.faults import Crash, Fault, FaultStore
+    from modelvault.testing.machine import VaultMachine
 
-__all__ = ["Crash", "Fault", "FaultStore", "StoreSuite"]
+__all__ = ["Crash", "Fault", "FaultStore", "StoreSuite", "VaultMachine"]
 
-_HOMES = {"Crash": "faults", "Fault": "faults", "FaultStore": "faults", "StoreSuite": "conformance"}
+_HOMES = {
+    "Crash": "faults",
+    "Fault": "faults",
+    "FaultStore": "faults",
+    "StoreSuite": "conformance",
+    "VaultMachine": "machine",
+}
 
 
 def __getattr__(name: str) -> Any:

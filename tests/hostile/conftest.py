@@ -26,7 +26,7 @@ def snapshot(folder: Path) -> dict[str, tuple[int, bytes | str]]:
     for above, folders, files in os.walk(folder):
         if Path(above) == folder:
             folders[:] = [name for name in folders if name not in OWN]
-            files = [name for name in files if name not in OWN]
+            files[:] = [name for name in files if name not in OWN]
         for path in (Path(above, name) for name in [*folders, *files]):
             mode = path.lstat().st_mode
             what = os.readlink(path) if stat.S_ISLNK(mode) else path.read_bytes() if stat.S_ISREG(mode) else ""

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import socket
+import stat
 import tempfile
 
 import pytest
@@ -167,14 +168,15 @@ def test_it_travels_to_another_process(store):
 
 
 def test_objects_are_read_only_and_folders_as_open_as_the_one_above(tmp_path):
-    previous = os.umask(0)
+    previous = os.umask(0o022)
     try:
-        for mode in (0o700, 0o755, 0o775):
+        for mode in (0o700, 0o755, 0o775, 0o2775):
             root = tmp_path / f"{mode:o}"
-            root.mkdir(mode=mode)
+            root.mkdir()
+            root.chmod(mode)
             LocalStore(root).create(KEY, b"x")
-            expected = 0o755 | mode & 0o022
-            assert [expected] * 3 == [os.stat(root / folder).st_mode & 0o777 for folder in FOLDERS]
+            expected = 0o755 | mode & 0o2022
+            assert [expected] * 3 == [stat.S_IMODE(os.stat(root / folder).st_mode) for folder in FOLDERS]
             assert os.stat(root / KEY).st_mode & 0o777 == 0o444
     finally:
         os.umask(previous)

@@ -7,7 +7,7 @@ from hypothesis import settings
 
 from modelvault.stores import Store
 from modelvault.stores.local import LocalStore
-from modelvault.testing.machine import VaultMachine
+from modelvault.testing import VaultMachine
 
 SHORT = settings(max_examples=25, stateful_step_count=15)
 LONG = settings(max_examples=400, stateful_step_count=40)

@@ -72,7 +72,7 @@ def test_a_digest_that_fits_two_versions_is_refused(lines, monkeypatch):
         ("fraud:^9", Code.VERSION_NOT_FOUND, "2.0.0"),
         ("fraud@prod", Code.ALIAS_NOT_FOUND, "promote"),
         ("nothing:1.0.0", Code.MODEL_NOT_FOUND, "fraud"),
-        ("nothing@prod", Code.ALIAS_NOT_FOUND, ""),
+        ("nothing@prod", Code.MODEL_NOT_FOUND, "fraud"),
     ],
 )
 def test_what_is_not_there_is_said_with_what_is(lines, ref, code, hint):

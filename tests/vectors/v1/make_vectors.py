@@ -179,6 +179,7 @@ VALID: dict[str, bytes] = {
     "move-with-a-member-that-sorts-after-the-seal": sealed(MOVE | {"étape": "canary"}),
     "note-1-remark": sealed(NOTE),
     "note-2-yank": sealed(NOTE_2),
+    "note-of-a-kind-of-a-later-release": sealed(NOTE | {"kind": "rumour"}),
     "note-with-metrics": sealed(NOTE | {"kind": "metrics", "metrics": {"auc": 0.93, "p99": 12}}),
     "note-with-escapes": sealed(
         NOTE | {"text": 'tab\t, line\n, quote ", back-slash \\, bell \x07, delete \x7f, é, \U0001d518'}
@@ -252,7 +253,10 @@ INVALID: dict[str, bytes] = {
     "note-with-seq-0": sealed(NOTE | {"seq": 0}),
     "note-with-a-fractional-seq": sealed(NOTE | {"seq": 1.5}),
     "note-with-seq-beyond-the-last": sealed(NOTE_2 | {"seq": 9_999_999_999}),
-    "note-of-an-unknown-kind": sealed(NOTE | {"kind": "rumour"}),
+    "note-of-no-kind": sealed(NOTE | {"kind": "Rumour!"}),
+    "note-with-a-seal-within-its-seal": seal(sealed(NOTE)),
+    "vault-of-a-format-that-is-no-integer": sealed(VAULT | {"format": 1.0}),
+    "claim-with-a-size-that-its-manifest-has-not": sealed(CLAIM | {"target": CLAIM["target"] | {"size": 1}}),
     "note-with-a-metric-of-text": sealed(NOTE | {"metrics": {"auc": "0.9"}}),
     "note-first-with-prev": sealed(NOTE | {"prev": sha256(b"before")}),
     "note-second-without-prev": sealed(without(NOTE_2, "prev")),
