@@ -33,8 +33,8 @@ def _answers(*questions: tuple[str, ...]) -> list[str]:
     settings = os.environ | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
     try:
         asked = [
-            subprocess.Popen(  # noqa: S603 - fixed words
-                ["git", *_NO_PROGRAMS, *question],
+            subprocess.Popen(  # noqa: S603 - fixed words, git as the user has it
+                ["git", *_NO_PROGRAMS, *question],  # noqa: S607
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
