@@ -15,7 +15,7 @@ from modelvault import layout, reference
 from modelvault.blobs import Blobs, described, sources
 from modelvault.canonical import digest_of, plain, storable
 from modelvault.catalog import Catalog
-from modelvault.errors import AlreadyExists, Code, Conflict, InvalidInput, NotFound, Unsupported, shown
+from modelvault.errors import AlreadyExists, Code, Conflict, InvalidInput, Unsupported, shown
 from modelvault.journal import pauses
 from modelvault.provenance import data_ref, environment, git
 from modelvault.reference import Level, Number
@@ -202,8 +202,8 @@ def _make_vault(store: Store, now: datetime) -> bytes:
 def _spare_the_upload(catalog: Catalog, manifest: Manifest) -> None:
     """Fail before gigabytes are uploaded, if the number is taken by other content."""
     try:
-        claim = catalog.claim(manifest.model, manifest.version)
-    except NotFound:
+        claim = catalog.records.read(Claim, layout.claim(manifest.model, manifest.version)).record
+    except KeyMissing:
         return
     if not _same(catalog, claim, manifest):
         raise _exists(claim)

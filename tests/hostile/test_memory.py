@@ -69,7 +69,7 @@ def test_a_part_of_2_to_the_62_on_a_small_blob_allocates_nothing(place, forged):
             assert most < 192
 
 
-@pytest.mark.parametrize("far", [False, True])
+@pytest.mark.parametrize("far", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_a_file_that_repeats_a_part_90_000_times_is_laid_out_in_bounded_memory(far, place, forged):
     part = forged.blob(b"0123456789")
     (place / "out").mkdir()

@@ -330,6 +330,22 @@ def test_a_part_that_lies_is_refused_before_anything_is_used(far, forgery, reade
         assert not vault.verify(ref).ok
 
 
+def test_a_file_whose_digest_is_not_that_of_its_parts_is_found_by_verify_and_not_rolled_back_to(forgery):
+    part = forgery.blob(b"0123456789")
+    honest = {"path": "x", "size": 20, "digest": forgery.digest(b"0123456789" * 2), "parts": [part, part]}
+    lies = [honest | {"digest": SHA}, {"path": "x", "size": 10, "digest": SHA, "parts": [part]}]
+    for number, file in enumerate([honest, *lies]):
+        target = forgery.target(forgery.canonical(forgery.manifest(file, version=f"1.0.{number}")), f"1.0.{number}")
+        forgery.claim(target)
+        assert Vault(forgery.store).verify(f"m:1.0.{number}").ok == (number == 0)
+    vault = Vault(forgery.store)
+    vault.promote("m@prod", "1.0.1", reason="x")
+    vault.promote("m@prod", "1.0.0", reason="x")
+    with pytest.raises(Corrupt) as raised:
+        vault.rollback("m@prod", reason="x")
+    assert raised.value.code == Code.DIGEST_MISMATCH
+
+
 INLINE = {
     "no base64": "€€€€",
     "base64 of the wrong length": "aGVsbG8",
