@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 
-def described(folder: Path) -> list[tuple[str, str]]:
-    """The machine, the software, and the disk that `folder` is on."""
+def described(folder: Path, busy: float) -> list[tuple[str, str]]:
+    """The machine, the software, the disk that `folder` is on, and what else ran."""
     return [
         ("date", f"{datetime.now(UTC):%Y-%m-%d}"),
         ("processor", f"{_processor()}, {os.cpu_count()} logical cores"),
@@ -17,6 +17,7 @@ def described(folder: Path) -> list[tuple[str, str]]:
         ("file system", _file_system(folder)),
         ("system", f"{_system()}, kernel {platform.release()}"),
         ("Python", f"{platform.python_implementation()} {platform.python_version()}"),
+        ("busy with other things", f"load average {busy:.1f} at the start"),
     ]
 
 

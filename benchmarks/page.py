@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 from typing import NamedTuple
@@ -32,15 +34,19 @@ class Start(NamedTuple):
     """Of that, what came after scikit-learn was imported: the package's own part, in processor time."""
 
 
-class Measured(NamedTuple):
-    """Everything a run has found; each list has one number for each round, in seconds."""
+@dataclass
+class Measured:
+    """Everything that a run finds; each list has one number for each round, in seconds."""
 
     machine: Sequence[tuple[str, str]]
     versions: Mapping[type[Peer], str | None]
-    starts: Mapping[type[Peer], Sequence[Start]]
-    verbs: Mapping[str, Mapping[type[Peer], Sequence[float]]]
-    imports: Mapping[str, Sequence[float]]
+    """None: it is not installed, or does not run."""
     rounds: int
+    starts: dict[type[Peer], list[Start]] = field(default_factory=lambda: defaultdict(list))
+    verbs: dict[str, dict[type[Peer], list[float]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
+    imports: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     @property
     def present(self) -> list[type[Peer]]:

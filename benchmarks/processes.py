@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -51,13 +52,15 @@ class Worker:
 
     def ask(self, verb: str) -> list[float]:
         """Seconds of each call of `verb`; none, if the peer has no such verb."""
-        self._process.stdin.write(verb + "\n")
-        self._process.stdin.flush()
+        with suppress(BrokenPipeError):  # it has ended; the reply will say so
+            self._process.stdin.write(verb + "\n")
+            self._process.stdin.flush()
         return self._reply()
 
     def stop(self) -> None:
         """Let it end."""
-        self._process.communicate()
+        with suppress(BrokenPipeError):
+            self._process.communicate()
 
     def _reply(self) -> Any:
         line = self._process.stdout.readline()
@@ -68,7 +71,7 @@ class Worker:
 
 
 def _started(arguments: list[str], folder: Path, *, cwd: Path | None = None, stdin: int) -> subprocess.Popen[str]:
-    with _log(folder).open("wb") as log:
+    with _log(folder).open("ab") as log:
         return subprocess.Popen(
             [sys.executable, *arguments],
             cwd=cwd or folder,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -20,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks import machine
 from benchmarks.page import Measured, Start, page, tables
-from benchmarks.peers import PEERS, Peer
+from benchmarks.peers import PEERS, Joblib, Modelvault, Peer
 from benchmarks.processes import ROOT, Failed, Worker, fresh
 
 PAGE = ROOT / "docs" / "explanation" / "performance.md"
@@ -40,7 +39,9 @@ print(int(model.predict([{row}])[0]), added)
 def main() -> None:
     """Measure, print, write."""
     wanted = _arguments()
-    chosen = [peer for peer in PEERS if not wanted.only or peer.package in {*wanted.only, "joblib", "modelvault"}]
+    chosen = [
+        peer for peer in PEERS if not wanted.only or peer.package in {*wanted.only, Joblib.package, Modelvault.package}
+    ]
     with TemporaryDirectory(prefix="benchmarks-") as scratch:
         measured = measure(Path(scratch), chosen, wanted.rounds)
     print("\n\n".join(tables(measured).values()))
@@ -54,24 +55,29 @@ def measure(scratch: Path, peers: Iterable[type[Peer]], rounds: int) -> Measured
     busy = machine.load()
     versions = {peer: _version(peer) for peer in peers}
     workers = dict(_workers(scratch, versions))
-    present = list(workers)
-    starts: dict[type[Peer], list[Start]] = defaultdict(list)
-    verbs: dict[str, dict[type[Peer], list[float]]] = {verb: defaultdict(list) for verb in VERBS}
-    imports: dict[str, list[float]] = defaultdict(list)
+    found = Measured(machine.described(scratch, busy), versions, rounds)
     for count in range(rounds):
         _say(f"round {count + 1} of {rounds}")
+        present = list(workers)
         turn = count % len(present)
         for peer in present[turn:] + present[:turn]:
-            starts[peer].append(_start(peer, workers[peer], scratch / peer.package))
-            for verb in VERBS:
-                if times := workers[peer].ask(verb):
-                    verbs[verb][peer].append(median(times))
-        for name in ("", *(peer.package for peer in present), *MODULES):
-            imports[name].append(fresh(f"import {name}" if name else "pass", scratch)[0].cpu)
+            try:
+                _round(found, peer, workers[peer], scratch / peer.package)
+            except Failed as error:
+                _leave_out(peer, versions, error)
+                workers.pop(peer).stop()
+        for name in ("", *(peer.package for peer in workers), *MODULES):
+            found.imports[name].append(fresh(f"import {name}" if name else "pass", scratch / Modelvault.package)[0].cpu)
     for worker in workers.values():
         worker.stop()
-    described = [*machine.described(scratch), ("busy with other things", f"load average {busy:.1f} at the start")]
-    return Measured(described, versions, starts, verbs, imports, rounds)
+    return found
+
+
+def _round(found: Measured, peer: type[Peer], worker: Worker, folder: Path) -> None:
+    found.starts[peer].append(_start(peer, worker, folder))
+    for verb in VERBS:
+        if times := worker.ask(verb):
+            found.verbs[verb][peer].append(median(times))
 
 
 def _arguments() -> argparse.Namespace:
@@ -110,10 +116,17 @@ def _workers(scratch: Path, versions: dict[type[Peer], str | None]) -> Iterator[
             worker = Worker(peer.package, folder)
             _start(peer, worker, folder)  # compiles what is not, and fills the disk's cache
         except Failed as error:
-            _say(f"  does not run here: {error}")
-            versions[peer] = None
+            _leave_out(peer, versions, error)
         else:
             yield peer, worker
+
+
+def _leave_out(peer: type[Peer], versions: dict[type[Peer], str | None], error: Failed) -> None:
+    """One peer that fails does not end the run; but the floor and modelvault are what it is about."""
+    if peer in (Joblib, Modelvault):
+        raise error
+    _say(f"{peer.title} does not run here: {error}")
+    versions[peer] = None
 
 
 def _start(peer: type[Peer], worker: Worker, folder: Path) -> Start:

@@ -155,7 +155,8 @@ class Vault:
         """Store `obj` as a new version of `model`, for ever.  Commit point: the create of the version's claim.
 
         Safe if any number of publishers do it at once: one gets the number, the others an error that says who has it
-        (with `bump`, the next number).  Publishing equal content under the same number again returns what is there.
+        (with `bump`, the next number).  Publishing equal content under the same number again returns what is there; so do
+        two at once with `bump` and equal content.
 
         Args:
             model: its name, such as ``"fraud"``.

@@ -42,10 +42,11 @@ def data_ref(source: str | os.PathLike[str]) -> DataRef:
 def without_secrets(url: str) -> str:
     """`url` without user, password, query and fragment: what may stand in a record."""
     if "://" not in url:
-        host, colon, path = url.partition(":")
-        return host.rpartition("@")[2] + colon + path
+        host, slash, path = url.partition("/")
+        return host.rpartition("@")[2] + slash + path
     try:
         parts = urlsplit(url)
+        _ = parts.port  # what looks like one and is none is a piece of a password
     except ValueError:
         return url.partition("://")[0] + "://"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -6,52 +6,50 @@ import os
 import subprocess
 
 from modelvault.provenance.data import without_secrets
-from modelvault.wire import Git
+from modelvault.wire import Git, record
 
 __all__ = ["git"]
 
 _SECONDS = 10.0
-_STATUS = ("status", "--porcelain=v2", "--branch", "--untracked-files=no")
-_REMOTE = ("config", "--get", "remote.origin.url")
-_NO_PROGRAMS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
-"""A repository's own settings may name programs; they are not run."""
+_SETTINGS = ("config", "-z", "--get-regexp", r"^(remote\.origin\.url|filter\..*)$")
+_STATUS = ("status", "--porcelain=v2", "--branch", "--untracked-files=no", "--ignore-submodules=dirty")
+_QUIET = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
 
 
 def git() -> Git | None:
     """The commit that is checked out here; None outside a repository, before its first commit, or without git."""
-    status, remote = _answers(_STATUS, _REMOTE)
-    lines = status.splitlines()
+    said = _answer(_SETTINGS, {}).split("\0")
+    settings = dict(line.partition("\n")[::2] for line in said if line)
+    remote = settings.pop("remote.origin.url", "")
+    lines = _answer(_STATUS, _no_programs(settings)).splitlines()
     commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid ")), "")
     if not commit or commit == "(initial)":
         return None
     dirty = any(not line.startswith("#") for line in lines)
-    return Git(commit=commit, dirty=dirty, remote=without_secrets(remote) if remote else None)
+    return record(Git, commit=commit, dirty=dirty, remote=without_secrets(remote) if remote else None)
 
 
-def _answers(*questions: tuple[str, ...]) -> list[str]:
-    """What git says to each; "" where it has no answer.  All are asked at once."""
-    settings = os.environ | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
+def _no_programs(filters: dict[str, str]) -> dict[str, str]:
+    """Settings that go before those of the repository, which may name programs to run: a stranger may have written them."""
+    off = {"core.fsmonitor": "false", "core.hooksPath": os.devnull}
+    for driver in {key.rpartition(".")[0] for key in filters}:
+        off |= {f"{driver}.clean": "", f"{driver}.process": "", f"{driver}.required": "false"}
+    numbered = {f"GIT_CONFIG_KEY_{n}": key for n, key in enumerate(off)}
+    numbered |= {f"GIT_CONFIG_VALUE_{n}": value for n, value in enumerate(off.values())}
+    return numbered | {"GIT_CONFIG_COUNT": str(len(off))}
+
+
+def _answer(words: tuple[str, ...], settings: dict[str, str]) -> str:
+    """What git says; "" where it has no answer."""
     try:
-        asked = [
-            subprocess.Popen(  # noqa: S603 - fixed words, git as the user has it
-                ["git", *_NO_PROGRAMS, *question],  # noqa: S607
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=settings,
-            )
-            for question in questions
-        ]
-    except OSError:
-        return [""] * len(questions)
-    return [_answer(one) for one in asked]
-
-
-def _answer(process: subprocess.Popen[bytes]) -> str:
-    with process:
-        try:
-            said, _ = process.communicate(timeout=_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return ""
-        return said.decode("utf-8", "replace").strip() if process.returncode == 0 else ""
+        done = subprocess.run(  # noqa: S603 - fixed words, git as the user has it
+            ["git", *words],  # noqa: S607
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+            env=os.environ | _QUIET | settings,
+        )
+    except (OSError, subprocess.TimeoutExpired, ValueError):
+        return ""
+    return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""

@@ -130,9 +130,11 @@ class FaultStore(Wrapper):
             raise self._failure(fault, key)
         if fault is Fault.DELAY:
             self._sleep(self._seconds)
-        yield fault
-        if fault in (Fault.CRASH_AFTER, Fault.CRASH_TORN, Fault.ERROR_AFTER, Fault.EXISTS_AFTER):
-            raise self._failure(fault, key)
+        try:
+            yield fault
+        finally:  # whatever the answer was, it is not heard
+            if fault in (Fault.CRASH_AFTER, Fault.CRASH_TORN, Fault.ERROR_AFTER, Fault.EXISTS_AFTER):
+                raise self._failure(fault, key)
 
     def _due(self, verb: Verb) -> Fault | None:
         with self._lock:
