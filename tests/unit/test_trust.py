@@ -12,9 +12,9 @@ from modelvault.trust import check, level
 from modelvault.vault import Vault
 
 
-@pytest.mark.parametrize(
-    ("safe", "private", "trust"), itertools.product([False, True], [False, True], [None, "pickle"])
-)
+@pytest.mark.parametrize("safe", [False, True])
+@pytest.mark.parametrize("private", [False, True])
+@pytest.mark.parametrize("trust", [None, "pickle"])
 def test_what_can_run_code_loads_only_from_a_private_place_or_where_the_reader_said_so(safe, private, trust):
     if safe or private or trust:
         check("cloudpickle", safe=safe, private=private, trust=trust, ref="m:1.0.0")
