@@ -61,7 +61,8 @@ def open(
         Untrusted: `unsafe-folder`, others could change the cache.
     """
     store = connect(url if url is not None else os.environ.get("MODELVAULT_URL") or _own_vault(), **storage_options)
-    return Vault(store, cache=_cache(cache), trust=trust, single_writer=single_writer)
+    where = cache if isinstance(cache, bool) else Path(path_text(cache, "cache"))
+    return Vault(store, cache=where, trust=trust, single_writer=single_writer)
 
 
 def load(ref: str, *, vault: Vault | str | os.PathLike[str] | None = None) -> Any:
@@ -73,12 +74,6 @@ def _own_vault() -> Path:
     import platformdirs
 
     return platformdirs.user_data_path("modelvault", appauthor=False)
-
-
-def _cache(where: bool | str | os.PathLike[str]) -> Path | None:  # noqa: FBT001 - mirrors `open`
-    if isinstance(where, bool):
-        return _own_cache() if where else None
-    return Path(path_text(where, "cache"))
 
 
 def _own_cache() -> Path:
@@ -110,18 +105,18 @@ class Vault:
         self,
         store: Store,
         *,
-        cache: Path | None = None,
+        cache: Path | bool | None = None,
         trust: str | None = None,
         single_writer: bool = False,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """A vault in `store`.  `clock` dates the records; nothing is decided by it."""
+        """A vault in `store`.  `clock` dates the records; nothing is decided by it.  The rest is as in `open`."""
         self._store = store
         self._trust = trusted.level(trust)
         self._single_writer = single_writer
         self._clock = clock
         self._ensured = False
-        self._cache_folder = cache
+        self._cached_in = cache
         self._opened: Cache | None = None
         kept = None if _is_near(store) else self._cache()
         records = Records(store, kept.records(store.url) if kept else None)
@@ -457,8 +452,8 @@ class Vault:
         return Version(self._catalog.manifest(found.model, found.target), claim, self)
 
     def _cache(self) -> Cache | None:
-        if self._opened is None and self._cache_folder is not None:
-            self._opened = Cache(self._cache_folder)
+        if self._opened is None and self._cached_in:
+            self._opened = Cache(_own_cache() if self._cached_in is True else self._cached_in)
         return self._opened
 
     def _within(self, model: str, to: Version | str) -> Found:

@@ -34,8 +34,8 @@ def actor(name: str | None) -> str:
     Raises:
         InvalidInput: `bad-value`, it is no text.
     """
-    named = storable(name, "an actor") if name is not None else os.environ.get("MODELVAULT_ACTOR")
-    if named:
+    given = storable(name, "an actor") if name is not None else ""
+    if named := given or os.environ.get("MODELVAULT_ACTOR"):
         return named
     try:
         return getpass.getuser()

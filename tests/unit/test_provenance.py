@@ -58,7 +58,7 @@ def test_what_is_not_committed_makes_it_dirty(change, repository):
     {
         "changed": lambda: (repository / "train.py").write_text("changed"),
         "staged": lambda: ((repository / "train.py").write_text("changed"), run("add", ".")),
-        "removed": lambda: (repository / "train.py").unlink(),
+        "removed": (repository / "train.py").unlink,
         "added": lambda: ((repository / "new.py").write_text("new"), run("add", ".")),
     }[change]()
     assert git().dirty
