@@ -1,4 +1,4 @@
-"""A model registry in any folder or bucket: immutable versions, aliases, and rollback as one safe verb.
+"""A model registry in any folder: immutable versions, aliases, and rollback as one safe verb.
 
     import modelvault as mv
 
@@ -22,6 +22,7 @@ __all__ = [
     "Change",
     "Diff",
     "Draft",
+    "Gate",
     "Manifest",
     "Move",
     "Note",
@@ -38,7 +39,7 @@ __all__ = [
 if TYPE_CHECKING:
     from modelvault import errors
     from modelvault.diff import Change, Diff
-    from modelvault.gates import Proposal, Verdict
+    from modelvault.gates import Gate, Proposal, Verdict
     from modelvault.upkeep.verify import Report
     from modelvault.vault import Draft, Vault, load, open
     from modelvault.version import Version
@@ -48,6 +49,7 @@ _HOME = {
     "Change": "diff",
     "Diff": "diff",
     "Draft": "vault",
+    "Gate": "gates",
     "Manifest": "wire",
     "Move": "wire",
     "Note": "wire",

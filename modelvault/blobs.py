@@ -247,8 +247,19 @@ class Blobs:
         if file.inline is not None:
             yield file.data
             return
+        hasher = None if [part.digest for part in file.parts] == [file.digest] else hashlib.sha256()
         for part in file.parts:
-            yield from self._part(part)
+            for chunk in self._part(part):
+                if hasher:
+                    hasher.update(chunk)
+                yield chunk
+        if hasher and "sha256:" + hasher.hexdigest() != file.digest:
+            raise Corrupt(
+                f"the parts of {shown(file.path)} are not the file with the digest {file.digest}",
+                code=Code.DIGEST_MISMATCH,
+                hint="its manifest was forged, or its writer was wrong: publish it as a new version",
+                ref=file.path,
+            )
 
     def read(self, file: File) -> bytes:
         """All bytes of `file`, verified.  Raises as `chunks`."""
@@ -258,7 +269,7 @@ class Blobs:
 
     def write(self, file: File, path: Path) -> None:
         """Put `file` at `path`, which is new.  Raises as `chunks`, and then leaves what it wrote."""
-        with open(path, "xb", buffering=0) as out:
+        with open(path, "xb") as out:
             out.writelines(self.chunks(file))
 
     def present(self, part: Part) -> bool:
@@ -280,7 +291,8 @@ class Blobs:
         """Create the blob of `content`, whose digest is `digest`; one that is there already is not written again.
 
         Where an object of another size stands at the name (a torn write of a store that cannot do better), the bytes go
-        under the same digest with a nonce, and the other is left for upkeep.
+        under the same digest with a nonce, and the other is left for upkeep.  After a failure it is created again, even
+        if it is there: only "ok" and "exists" say that it will outlive a crash.
         """
         name: str = digest
         failed: StoreError | None = None
@@ -294,9 +306,7 @@ class Blobs:
                 name = f"{digest}.{os.urandom(8).hex()}"
             except StoreError as error:
                 failed = error
-                if self._size(key, error) == content.size:
-                    return name
-                if error.code != Code.STORE_FAILED:
+                if error.code != Code.STORE_FAILED and self._size(key, error) != content.size:
                     raise
             else:
                 return name
@@ -328,21 +338,27 @@ class Blobs:
         key = Key(f"{algorithm}/{hexed[:2]}/{hexed}")
         kept = _PartContent(self.cache, key, part, 0)
         try:
-            if not _intact(kept):
-                self.cache.delete(key)
+            if not self._intact(kept, key):
                 self.cache.create(key, stored)
         except KeyExists:
             pass  # another process was faster; what it put is verified below, like anything else
         except StoreError:
             yield from stored.chunks()  # the cache cannot take it; the store may still give it
             return
-        yield from kept.chunks()
+        try:
+            yield from kept.chunks()
+        except Corrupt as error:
+            message = f"the cached copy of {part.digest} changed while it was read"
+            raise StoreError(message, code=Code.STORE_FAILED, hint="run it again", ref=key) from error
 
-
-def _intact(content: _PartContent) -> bool:
-    try:
-        for _ in content.chunks():
-            pass
-    except Corrupt:
-        return False
-    return True
+    def _intact(self, kept: _PartContent, key: Key) -> bool:
+        """The cached copy is there and right; a damaged one is dropped."""
+        assert self.cache is not None
+        try:
+            for _ in kept.chunks():
+                pass
+        except Corrupt as error:
+            if error.code != Code.BLOB_MISSING:
+                self.cache.delete(key)
+            return False
+        return True

@@ -38,7 +38,11 @@ class Stored(NamedTuple, Generic[AnyRecord]):
 
 
 class Records:
-    """Sealed records by key: from memory, else from disk, else from the store.  Safe for threads."""
+    """Sealed records by key: from memory, else from the store.  Safe for threads.
+
+    Claims are kept on disk too, for a label is for ever.  Moves and notes are not: where a vault was made anew at the same
+    URL, those of the old one must not answer.
+    """
 
     def __init__(self, store: Store, disk: Store | None = None) -> None:
         self.store = store
@@ -61,9 +65,10 @@ class Records:
 
     def keep(self, key: str, record: Claim | Move | Note, raw: bytes) -> None:
         """Remember what has just been read or written."""
+        digest = digest_of(raw)
         with self._lock:
             if key not in self._kept:
-                self._kept[key] = (Stored(record, digest_of(raw)), len(raw))
+                self._kept[key] = (Stored(record, digest), len(raw))
                 self._bytes += len(raw)
             while self._bytes > _MEMORY_LIMIT:
                 self._bytes -= self._kept.pop(next(iter(self._kept)))[1]
@@ -72,13 +77,13 @@ class Records:
         raw = self.store.read(key)
         record = read_sealed(kind, raw, key)
         self.keep(key, record, raw)
-        if self.disk:
+        if self.disk and kind is Claim:
             with contextlib.suppress(VaultError):  # a full or racing cache must not fail a read that has succeeded
                 self.disk.create(key, raw)
         return Stored(record, digest_of(raw))
 
     def _from_disk(self, kind: type[AnyRecord], key: Key) -> Stored[AnyRecord] | None:
-        if self.disk is None:
+        if self.disk is None or kind is not Claim:
             return None
         try:
             raw = self.disk.read(key)

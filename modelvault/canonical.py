@@ -10,11 +10,23 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NewType, cast
+from typing import Any, Final, NewType, NoReturn, cast
 
 from modelvault.errors import Code, InvalidInput, shown
 
-__all__ = ["RECORD_LIMIT", "Digest", "Json", "canonical", "digest_of", "parse", "plain", "storable"]
+__all__ = [
+    "RECORD_LIMIT",
+    "Digest",
+    "Frozen",
+    "Json",
+    "canonical",
+    "digest_of",
+    "frozen",
+    "parse",
+    "plain",
+    "storable",
+    "within",
+]
 
 Digest = NewType("Digest", str)
 
@@ -23,6 +35,7 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 RECORD_LIMIT: Final = 16 * 1024 * 1024
 DEPTH_LIMIT: Final = 32
+BRACKETS_LIMIT: Final = 1_000_000
 _INTEGER_DIGITS: Final = 20
 
 
@@ -37,6 +50,35 @@ def canonical(value: Any) -> bytes:
         return text.encode("utf-8")
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidInput(f"cannot be stored as JSON: {shown(error)}", code=Code.BAD_VALUE) from error
+
+
+class Frozen(dict[str, Any]):
+    """A JSON object that does not change: what one reader does with it, another must not see."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("records do not change: make a dict of it first")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Frozen, (dict(self),)
+
+
+def frozen(value: Any) -> Any:
+    """`value` with every object in it `Frozen`, those in lists too."""
+    if isinstance(value, dict):
+        return Frozen({name: frozen(member) for name, member in value.items()})
+    return [frozen(member) for member in value] if isinstance(value, list) else value
+
+
+def within(raw: bytes) -> str:
+    """What makes `raw` too large for a record; "" if nothing does."""
+    if len(raw) > RECORD_LIMIT:
+        return f"{len(raw):,} bytes, more than {RECORD_LIMIT:,}"
+    if raw.count(b"[") + raw.count(b"{") > BRACKETS_LIMIT:  # a small object takes a hundred times its text in memory
+        return f"more than {BRACKETS_LIMIT:,} brackets"
+    return ""
 
 
 def digest_of(data: bytes) -> Digest:
@@ -75,8 +117,8 @@ def _depth(value: object) -> int:
 
 def parse(raw: bytes) -> dict[str, Any]:
     """The object in `raw`; ValueError, in words, unless it is canonical and within the limits."""
-    if len(raw) > RECORD_LIMIT:
-        raise ValueError(f"{len(raw):,} bytes, more than {RECORD_LIMIT:,}")
+    if fault := within(raw):
+        raise ValueError(fault)
     try:
         value = json.loads(
             raw.decode("utf-8"), object_pairs_hook=_members, parse_int=_integer, parse_constant=_constant

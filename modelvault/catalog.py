@@ -16,6 +16,7 @@ from modelvault.wire import Claim, Manifest, Move, Note, Target, read_manifest
 __all__ = ["Catalog", "Found"]
 
 _MANIFESTS = 256
+_JOURNALS = 4096
 
 
 class Found(NamedTuple):
@@ -40,6 +41,10 @@ class Catalog:
         """Where they are."""
         return self.records.store
 
+    def fresh(self) -> Catalog:
+        """The same store, with nothing remembered and no cache: for proofs."""
+        return Catalog(Records(self.store), Blobs(self.store))
+
     def models(self) -> list[str]:
         """The names of all models, in order."""
         return self._folders(layout.MODELS)
@@ -60,6 +65,8 @@ class Catalog:
             return known
         names = {"model": model, "alias": alias}
         made = Journal(self.records, layout.journal(model, alias), Move, names)
+        if len(self._journals) >= _JOURNALS:
+            self._journals.clear()
         return self._journals.setdefault((model, alias), made)
 
     def notes(self, model: str, number: str) -> Journal[Note]:
@@ -77,7 +84,7 @@ class Catalog:
         try:
             claim = self.records.read(Claim, key).record
         except KeyMissing:
-            raise self._no_version(model, f"{model}:{number}") from None
+            raise self.missing(model, f"{model}:{number}") from None
         if claim.model != model or claim.target.version != number:
             raise Corrupt(
                 f"{key} holds the claim of {claim.model}:{claim.target.version}",
@@ -120,7 +127,7 @@ class Catalog:
         if move is None:
             names = self.aliases(model)
             if not names and not self.numbers(model):
-                raise self._no_version(model, f"{model}@{alias}")
+                raise self.missing(model, f"{model}@{alias}")
             hint = f"aliases of {model}: {', '.join(names)}" if names else f"{model} has no alias: promote a version"
             raise NotFound(
                 f"there is no alias {model}@{alias}", code=Code.ALIAS_NOT_FOUND, hint=hint, ref=f"{model}@{alias}"
@@ -166,11 +173,11 @@ class Catalog:
     def _past(self, ref: AliasRef, journal: Journal[Move], newest: Move) -> Move:
         """The move that `ref` means, at or before the newest."""
         if ref.back < newest.seq and ref.at is None:
-            return journal.entry(newest.seq - ref.back)
+            return journal.chain(newest.seq, newest.seq - ref.back)[-1]
         for seq in range(newest.seq, 0, -1) if ref.at else ():
             move = journal.entry(seq)
             if ref.at and move.at <= ref.at:
-                return move
+                return journal.chain(newest.seq, seq)[-1]
         raise NotFound(
             f"{ref} is before the first of the {newest.seq} moves of {ref.model}@{ref.alias}",
             code=Code.ALIAS_NOT_FOUND,
@@ -183,7 +190,7 @@ class Catalog:
         for number in reference.matching(range, numbers):
             if self.yanked(model, number) is None:
                 return number
-        raise self._no_version(model, f"{model}:{range}")
+        raise self.missing(model, f"{model}:{range}")
 
     def _pinned(self, ref: DigestRef) -> Found:
         claims = [self.claim(ref.model, number) for number in self.numbers(ref.model)]
@@ -196,22 +203,24 @@ class Catalog:
                 ref=str(ref),
             )
         if not found:
-            raise self._no_version(ref.model, str(ref))
+            raise self.missing(ref.model, str(ref))
         return self._claimed(ref.model, found[0].target.version)
 
     def _stored_manifest(self, target: Target) -> bytes:
         assert target.blob is not None
         return self.blobs.blob(target.blob, target.size)
 
-    def _no_version(self, model: str, ref: str) -> NotFound:
+    def missing(self, model: str, ref: str) -> NotFound:
+        """The error for `ref`, of which there is nothing: it says what there is."""
         numbers = self.numbers(model)
         if numbers:
             some = ", ".join(numbers[:5]) + (", …" if len(numbers) > 5 else "")
             return NotFound(
                 f"there is no {ref}", code=Code.VERSION_NOT_FOUND, hint=f"versions of {model}: {some}", ref=ref
             )
-        models = ", ".join(self.models()[:5]) or "none yet"
-        return NotFound(f"there is no model {model}", code=Code.MODEL_NOT_FOUND, hint=f"models here: {models}", ref=ref)
+        models = ", ".join(self.models()[:5]) or "none"
+        hint = f"models in the vault at {shown(self.store.url)}: {models}"
+        return NotFound(f"there is no model {model}", code=Code.MODEL_NOT_FOUND, hint=hint, ref=ref)
 
     def _folders(self, prefix: str) -> list[str]:
         return [layout.folder_name(entry.key) for entry in self.store.list(prefix) if entry.key.endswith("/")]

@@ -1,7 +1,7 @@
 """The command ``modelvault``: the verbs of a vault, one to one.
 
 Each verb answers with data, for ``--json``, and a view of it, for people.  The exit code says what the caller may do:
-see `EXITS`.  Most of the package is imported by the verbs that use it, so that ``--help`` is quick.
+see `EXITS` and `EXITS_OF_CODES`.  Most of the package is imported by the verbs that use it, so that ``--help`` is quick.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from modelvault.version import Version
     from modelvault.wire import Note
 
-__all__ = ["EXITS", "main"]
+__all__ = ["EXITS", "EXITS_OF_CODES", "main"]
 
 EXITS: dict[type[VaultError], int] = {
     errors.InvalidInput: 2,
@@ -40,6 +40,9 @@ EXITS: dict[type[VaultError], int] = {
     errors.StoreError: 75,
 }
 """The exit code of each category of error.  0 is done; 1 is a fault of this program; 75 means "try later" since sendmail."""
+
+EXITS_OF_CODES: dict[str, int] = {Code.STORE_DENIED: 77}
+"""Where a category says too little: who is denied now is denied later.  77 means "no permission" since sendmail."""
 
 INTERRUPTED, PIPE_CLOSED = 130, 141
 """As a shell reports SIGINT and SIGPIPE."""
@@ -85,7 +88,7 @@ def _run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return _fail(INTERRUPTED, _fault("Interrupted", "interrupted"), as_json)
     except VaultError as error:
-        return _fail(EXITS[_category(error)], _data(error), as_json)
+        return _fail(_exit(error), _data(error), as_json)
     except BrokenPipeError:
         raise
     except Exception as error:  # a fault of this program, whose traceback goes into the report of it
@@ -129,6 +132,10 @@ def _category(error: VaultError) -> type[VaultError]:
     return next(kind for kind in type(error).__mro__ if kind in EXITS)
 
 
+def _exit(error: VaultError) -> int:
+    return EXITS_OF_CODES.get(error.code, EXITS[_category(error)])
+
+
 def _data(error: VaultError) -> dict[str, Any]:
     said = {name: value for name, value in vars(error).items() if not name.startswith("_")}
     return {"category": _category(error).__name__, "code": error.code, **said}
@@ -159,7 +166,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="modelvault",
         description="A model registry in any folder: immutable versions, aliases, safe rollback.",
         epilog="exit codes:\n  0 done\n  1 unexpected\n"
-        + "".join(f"  {code} {kind.__name__}\n" for kind, code in EXITS.items())
+        + "".join(f"  {exit} {kind.__name__}\n" for kind, exit in EXITS.items())
+        + "".join(f"  {exit} {code}\n" for code, exit in EXITS_OF_CODES.items())
         + f"  {INTERRUPTED} interrupted",
     )
     parser.add_argument("--version", action="version", version=f"modelvault {__version__}")
@@ -305,7 +313,7 @@ def versions(given: Given) -> Answer:
     aliases = vault.aliases(given.model)
     found = [_published(version) for version in vault.versions(given.model)]
     said = [data.published_data(version, aliases) for version in found]
-    return Answer(said, records.version_table(given.model, found, aliases))
+    return Answer(said, records.version_table(found, aliases))
 
 
 def _published(version: Version) -> Published:
@@ -336,11 +344,15 @@ def promote(given: Given) -> Answer:
 
 
 @_verb(
-    "rollback fraud@prod --reason latency",
+    "rollback fraud@prod --reason latency --expect 1.5.0",
     _ALIAS,
     _REASON,
     _arg("--to", metavar="NUMBER", help="go back as far as this version"),
-    _EXPECT,
+    _arg(
+        "--expect",
+        metavar="NUMBER",
+        help="only if the alias points there now; pass it where this may run twice: a repetition goes one further back",
+    ),
 )
 def rollback(given: Given) -> Answer:
     """Point an alias back at the last good version before."""
@@ -415,7 +427,7 @@ def verify(given: Given) -> Answer:
 
     report = _vault(given).verify(given.ref, level=given.level)
     outage = all(isinstance(problem, errors.StoreError) for problem in report.problems)
-    code = 0 if report.ok else EXITS[errors.StoreError if outage else errors.Corrupt]
+    code = 0 if report.ok else min(map(_exit, report.problems)) if outage else EXITS[errors.Corrupt]
     said = {one.name: getattr(report, one.name) for one in fields(report)} | {"ok": report.ok}
     said["problems"] = [_data(problem) for problem in report.problems]
     return Answer(said, problem_card(str(report).partition("\n")[0], report.problems), code)

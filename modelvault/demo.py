@@ -6,6 +6,7 @@ Every step is shown, then executed as it was shown: what is printed is what happ
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import shlex
 import subprocess
@@ -104,7 +105,7 @@ def run(folder: Path | None, say: Say = print) -> dict[str, Any]:
         hint = "pip install 'modelvault-sdk[demo]'"
         raise Unsupported("the demo needs scikit-learn", code=Code.EXTRA_MISSING, hint=hint)
     vault = open(folder or tempfile.mkdtemp(prefix="modelvault-demo-"))
-    if vault.versions("cancer"):
+    if "cancer" in vault.models():
         hint = "give --dir a new folder, or leave it out"
         raise AlreadyExists(
             f"{vault.url} has a model 'cancer' already", code=Code.TARGET_EXISTS, hint=hint, ref="cancer"
@@ -167,9 +168,12 @@ def _service(text: str, service: subprocess.Popen[str], say: Say) -> str:
         say("\n".join(f"   | {line}".rstrip() for line in text.splitlines()) + "\n")
     assert service.stdin
     assert service.stdout
-    service.stdin.write("\n")
-    service.stdin.flush()
+    with contextlib.suppress(BrokenPipeError):  # it is gone, and then its answer is empty
+        os.write(service.stdin.fileno(), b"\n")  # past any buffer, which would fail a second time when it is closed
     said = service.stdout.readline().strip()
+    if not said:
+        service.stdin.close()
+        raise RuntimeError(f"the service gave no answer, and ended with exit code {service.wait()}")
     say(_indented(said))
     return said
 

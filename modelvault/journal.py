@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import itertools
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Generic, TypeVar
+from datetime import datetime
+from typing import Any, Generic, TypeVar
 
 from modelvault import layout
 from modelvault.cache import Records, Stored
@@ -34,19 +34,26 @@ _LONGEST_PAUSE = 0.1
 
 
 class Slot:
-    """The place of an entry to be: its `seq`, and `prev`, the digest of the entry before it."""
+    """The place of an entry to be, after `newest`: its `seq`, and `prev`, the digest of the entry before it."""
 
-    __slots__ = ("prev", "seq")
+    __slots__ = ("_not_before", "prev", "seq")
 
-    def __init__(self, seq: int, prev: Digest | None) -> None:
-        self.seq = seq
-        self.prev = prev
+    def __init__(self, newest: Stored[Any] | None) -> None:
+        self.seq: int = newest.record.seq + 1 if newest else 1
+        self.prev: Digest | None = newest.digest if newest else None
+        self._not_before: datetime | None = newest.record.at if newest else None
+
+    def at(self, clock: Callable[[], datetime]) -> datetime:
+        """The time by `clock`, but never before that of the entry before: times of a journal do not go back."""
+        now = clock()
+        return max(now, self._not_before) if self._not_before else now
 
 
 class Journal(Generic[AnyEntry]):
     """The journal in one folder, of entries of one kind whose `names` say which journal they belong to.
 
-    It remembers the newest entry that it has seen, and refuses a store that no longer leads there.  Safe for threads.
+    It remembers the newest entry that it has seen, and refuses what does not follow from it.  Safe for threads, and
+    without a lock: none could be left locked in a forked child.
     """
 
     def __init__(self, records: Records, folder: str, kind: type[AnyEntry], names: Mapping[str, str]) -> None:
@@ -55,16 +62,16 @@ class Journal(Generic[AnyEntry]):
         self.kind: type[AnyEntry] = kind
         self.names = names
         self._head: Stored[AnyEntry] | None = None
-        self._lock = threading.Lock()
 
     def newest(self) -> AnyEntry | None:
         """The newest entry; None if there is none.
 
-        One list and one read; one read if this journal has been looked at before and nothing has been added.
+        One list and one read; one read if this journal has been looked at before and nothing has been added.  So one who
+        remembers goes on with what it has seen while a store is set back, and refuses what is then built on another past.
 
         Raises:
-            Corrupt: `alias-went-backwards`, the journal is shorter than it was; `journal-broken` or `bad-record`, an
-                entry is not what its key says, or does not follow from what was there.
+            Corrupt: `alias-went-backwards`, the store lists less than was seen; `journal-broken` or `bad-record`, an
+                entry is not what its key says, or does not follow from what was seen.
         """
         head = self._head
         if head is not None:
@@ -90,9 +97,15 @@ class Journal(Generic[AnyEntry]):
             Corrupt: `journal-broken`, with the seq of the first entry that does not follow from the one before it.
         """
         newest = self.newest()
-        if newest is None:
-            return []
-        stored = list(self._all(newest.seq))
+        return [] if newest is None else self.chain(newest.seq, 1)
+
+    def chain(self, newest: int, oldest: int) -> list[AnyEntry]:
+        """The entries from `newest` down to `oldest`, each the one that the entry after it names.
+
+        Raises:
+            Corrupt: `journal-broken`, with the seq of the first that is not.
+        """
+        stored = list(self._all(newest, oldest))
         self._check_chain(stored)
         return [one.record for one in stored]
 
@@ -116,39 +129,54 @@ class Journal(Generic[AnyEntry]):
         )
 
     def _append(self, build: Callable[[AnyEntry | None, Slot], AnyEntry]) -> AnyEntry:
+        remembered = self._head
         newest = self._listed()
-        slot = Slot(newest.record.seq + 1, newest.digest) if newest else Slot(1, None)
+        if newest is not None and newest is remembered:
+            self._check_still_there(newest)
+        slot = Slot(newest)
         entry = build(newest.record if newest else None, slot)
         raw = seal(entry)
         key = layout.entry(self.folder, slot.seq)
         commit(self.records.store, Key(key), raw, txn=entry.txn)
         self.records.keep(key, entry, raw)
-        with self._lock:
-            if self._head is None or self._head.record.seq < slot.seq:
-                self._head = Stored(entry, digest_of(raw))
+        self._saw(Stored(entry, digest_of(raw)))
         return entry
 
     def _listed(self) -> Stored[AnyEntry] | None:
         """The newest entry that the store lists now.  It must follow from the one that was seen before."""
-        with self._lock:
-            head = self._head
-            seen = head.record.seq if head else 0
-            seq = next((layout.seq_of(found.key) for found in self.records.store.list(self.folder, limit=1)), 0)
-            if seq < seen:
-                raise Corrupt(
-                    f"{self.folder} ends at entry {seq}, and this reader has seen entry {seen}",
-                    code=Code.ALIAS_WENT_BACKWARDS,
-                    hint="the store was restored from an older copy, or answers from a stale replica; find out which",
-                    ref=self.folder,
-                )
-            if seq > seen:
-                chain = [self._entry(one) for one in range(seq, seen if head else seq - 1, -1)]
-                newest = chain[0]
-                if head is not None:
-                    chain.append(head)
-                self._check_chain(chain)
-                self._head = newest
-            return self._head
+        head = self._head
+        seen = head.record.seq if head else 0
+        seq = next((layout.seq_of(found.key) for found in self.records.store.list(self.folder, limit=1)), 0)
+        if seq < seen:
+            raise Corrupt(
+                f"{self.folder} ends at entry {seq}, and this reader has seen entry {seen}",
+                code=Code.ALIAS_WENT_BACKWARDS,
+                hint="the store was restored from an older copy, or answers from a stale replica; find out which",
+                ref=self.folder,
+            )
+        if seq == seen:
+            return head
+        chain = [self._entry(one) for one in range(seq, seen if head else seq - 1, -1)]
+        newest = chain[0]
+        if head is not None:
+            chain.append(head)
+        self._check_chain(chain)
+        self._saw(newest)
+        return newest
+
+    def _saw(self, newest: Stored[AnyEntry]) -> None:
+        if self._head is None or self._head.record.seq < newest.record.seq:
+            self._head = newest
+
+    def _check_still_there(self, newest: Stored[AnyEntry]) -> None:
+        """A writer builds on what stands in the store, not on what it remembers: it may have been set back since."""
+        seq = newest.record.seq
+        try:
+            raw = self.records.store.read(Key(layout.entry(self.folder, seq)))
+        except KeyMissing:
+            raise self._broken(seq, "it is missing") from None
+        if digest_of(raw) != newest.digest:
+            raise self._broken(seq, "it is not the entry that was there before")
 
     def _check_chain(self, stored: Sequence[Stored[AnyEntry]]) -> None:
         for later, earlier in itertools.pairwise(stored):
@@ -164,9 +192,9 @@ class Journal(Generic[AnyEntry]):
             raise self._broken(seq, "it belongs to another place")
         return stored
 
-    def _all(self, newest: int) -> Iterator[Stored[AnyEntry]]:
-        seqs = range(newest, 0, -1)
-        if newest < _PARALLEL_FROM:
+    def _all(self, newest: int, oldest: int) -> Iterator[Stored[AnyEntry]]:
+        seqs = range(newest, oldest - 1, -1)
+        if len(seqs) < _PARALLEL_FROM:
             yield from map(self._entry, seqs)
             return
         from concurrent.futures import ThreadPoolExecutor

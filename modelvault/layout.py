@@ -17,7 +17,6 @@ __all__ = [
     "VERSIONS",
     "aliases",
     "blob",
-    "blob_of",
     "claim",
     "entry",
     "folder_name",
@@ -96,11 +95,6 @@ def blob(name: str) -> str:
     """The key of a blob named ``sha256:<64 hex>[.<nonce>]``."""
     hexed = name.partition(":")[2]
     return f"{BLOBS}{hexed[:2]}/{hexed}"
-
-
-def blob_of(key: str) -> str:
-    """The name of the blob at `key`."""
-    return "sha256:" + key.rpartition("/")[2]
 
 
 def folder_name(key: str) -> str:

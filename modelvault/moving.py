@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from modelvault import reference
 from modelvault.canonical import storable
 from modelvault.catalog import Catalog
 from modelvault.errors import Code, Conflict, Corrupt, InvalidInput, NotFound, Refused, shown
@@ -28,7 +29,7 @@ class Who:
 
     actor: str
     reason: str
-    at: datetime
+    clock: Callable[[], datetime]
     txn: str
 
 
@@ -59,7 +60,8 @@ def rollback(catalog: Catalog, ref: AliasRef, who: Who, *, to: Target | None, ex
         _check(ref, newest, expect)
         newest = newest or catalog.newest(ref.model, ref.alias)
         below, skipped = _last_good(catalog, ref, newest, restored(newest, journal.entry), to)
-        evidence: dict[str, JsonValue] = {"restores": below.seq, "proved": _prove(catalog, ref.model, below)}
+        journal.chain(newest.seq, below.seq)
+        evidence: dict[str, JsonValue] = {"restores": below.seq, "proved": _prove(catalog.fresh(), ref.model, below)}
         if skipped:
             evidence["skipped"] = skipped
         return _move(ref, slot, "rollback", who, below.target, below.undo, evidence)
@@ -88,7 +90,7 @@ def _move(
     undo: int | None,
     evidence: dict[str, JsonValue],
 ) -> Move:
-    said: dict[str, Any] = {"actor": who.actor, "reason": who.reason, "at": who.at, "txn": who.txn}
+    said: dict[str, Any] = {"actor": who.actor, "reason": who.reason, "at": slot.at(who.clock), "txn": who.txn}
     place = {"model": ref.model, "alias": ref.alias, "seq": slot.seq, "prev": slot.prev}
     return record(Move, **place, **said, kind=kind, target=target, undo=undo, evidence=evidence)
 
@@ -96,7 +98,10 @@ def _move(
 def _check(ref: AliasRef, newest: Move | None, expect: str | None) -> None:
     """The alias points to the number `expect`; to nothing, where that is ``""``; to anything, where it is None."""
     actual = (newest.version if newest else None) or ""
-    if expect is None or storable(expect, "what is expected, a number,") == actual:
+    if expect is None:
+        return
+    expected = storable(expect, "what is expected, a number,")
+    if (expected and reference.number(expected)) == actual:
         return
     since = f", moved there by {shown(newest.actor)} on {newest.at:%Y-%m-%d %H:%M:%S} UTC" if newest else ""
     raise Conflict(

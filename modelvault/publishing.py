@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -24,6 +24,8 @@ from modelvault.stores.commit import commit
 from modelvault.wire import Claim, Manifest, Provenance, Target, VaultRecord, read_sealed, record, seal, write_manifest
 
 __all__ = ["Label", "content", "ensure_vault", "metrics_of", "publish"]
+
+Clock = Callable[[], datetime]
 
 _INLINE_MANIFEST = 16 * 1024
 """A manifest of up to this many bytes stands in its claim, and in every move to it: no request of its own."""
@@ -50,6 +52,11 @@ class Label:
             raise InvalidInput(
                 f"bump={shown(self.bump)!r} is no level", code=Code.BAD_VERSION, hint="major, minor or patch"
             )
+
+    @property
+    def silent(self) -> bool:
+        """Nothing was said."""
+        return self.version is None and self.bump is None
 
     @property
     def exact(self) -> bool:
@@ -131,7 +138,7 @@ def _each(data: Sequence[str | os.PathLike[str]]) -> Iterable[str | os.PathLike[
 
 
 def publish(
-    catalog: Catalog, root: Path, *, model: str, label: Label, content: Mapping[str, Any], actor: str, now: datetime
+    catalog: Catalog, root: Path, *, model: str, label: Label, content: Mapping[str, Any], actor: str, clock: Clock
 ) -> tuple[Manifest, Claim]:
     """Store what lies at `root` as a version.  Commit point: the create of its claim.
 
@@ -148,12 +155,17 @@ def publish(
         _spare_the_upload(catalog, make(version=label.number(model, ()), files=files))
     stored = False
     for pause in pauses():
-        number = label.number(model, () if label.exact else catalog.numbers(model))
+        numbers = [] if label.exact else catalog.numbers(model)
+        if label.silent and numbers:
+            again = _published(catalog, make(version=numbers[0], files=files))
+            if again is not None:
+                return again
+        number = label.number(model, numbers)
         make(version=number, files=files)  # refuses what cannot be recorded before anything is stored
         if not stored:
             files, stored = catalog.blobs.put_files(found, files), True
         try:
-            return _take(catalog, make(version=number, files=files), actor, now, exact=label.exact)
+            return _take(catalog, make(version=number, files=files), actor, clock, exact=label.exact)
         except Taken:
             pause()
     raise Conflict(f"too many publishers of {model} at once", code=Code.JOURNAL_BUSY, hint="run it again", ref=model)
@@ -166,18 +178,34 @@ def ensure_vault(store: Store, now: datetime, *, single_writer: bool) -> None:
         Unsupported: `no-exclusive-create`, `newer-format`.
         InvalidInput: `bad-value`, the place is in use for something else.
     """
-    if not (store.exclusive or single_writer):
-        raise Unsupported(
-            f"the store at {store.url} cannot decide between writers",
-            code=Code.NO_EXCLUSIVE_CREATE,
-            hint="if you are the only one who writes there: open(url, single_writer=True)",
-            ref=store.url,
-        )
+    check_exclusive(store, single_writer=single_writer)
     try:
         raw = store.read(Key(layout.VAULT))
     except KeyMissing:
         raw = _make_vault(store, now)
-    read_sealed(VaultRecord, raw, layout.VAULT)
+    root = read_sealed(VaultRecord, raw, layout.VAULT)
+    if root.format != 1:
+        raise Unsupported(
+            f"the vault at {shown(store.url)} has format {root.format}, and this release writes format 1",
+            code=Code.NEWER_FORMAT,
+            hint="upgrade: pip install -U modelvault-sdk",
+            ref=store.url,
+        )
+
+
+def check_exclusive(store: Store, *, single_writer: bool) -> None:
+    """The store decides between writers, or there is only one.
+
+    Raises:
+        Unsupported: `no-exclusive-create`.
+    """
+    if not (store.exclusive or single_writer):
+        raise Unsupported(
+            f"the store at {shown(store.url)} cannot decide between writers",
+            code=Code.NO_EXCLUSIVE_CREATE,
+            hint="if you are the only one who writes there: open(url, single_writer=True)",
+            ref=store.url,
+        )
 
 
 def _make_vault(store: Store, now: datetime) -> bytes:
@@ -199,6 +227,12 @@ def _make_vault(store: Store, now: datetime) -> bytes:
     return raw
 
 
+def _published(catalog: Catalog, manifest: Manifest) -> tuple[Manifest, Claim] | None:
+    """What stands under the number of `manifest`, if it is of equal content: publishing it again changes nothing."""
+    claim = catalog.claim(manifest.model, manifest.version)
+    return (catalog.manifest(manifest.model, claim.target), claim) if _same(catalog, claim, manifest) else None
+
+
 def _spare_the_upload(catalog: Catalog, manifest: Manifest) -> None:
     """Fail before gigabytes are uploaded, if the number is taken by other content."""
     try:
@@ -209,10 +243,10 @@ def _spare_the_upload(catalog: Catalog, manifest: Manifest) -> None:
         raise _exists(claim)
 
 
-def _take(catalog: Catalog, manifest: Manifest, actor: str, now: datetime, *, exact: bool) -> tuple[Manifest, Claim]:
+def _take(catalog: Catalog, manifest: Manifest, actor: str, clock: Clock, *, exact: bool) -> tuple[Manifest, Claim]:
     """Claim the number for the manifest; `Taken` where another has it, and another number would do."""
     target = _target(catalog.blobs, manifest)
-    claim = record(Claim, model=manifest.model, target=target, txn=os.urandom(16).hex(), created=now, actor=actor)
+    claim = record(Claim, model=manifest.model, target=target, txn=os.urandom(16).hex(), created=clock(), actor=actor)
     key, raw = layout.claim(manifest.model, manifest.version), seal(claim)
     try:
         commit(catalog.store, Key(key), raw, txn=claim.txn)

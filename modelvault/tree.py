@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fnmatch
 import operator
 import os
@@ -85,7 +86,9 @@ class Tree:
             stage.mkdir(mode=0o700)
             laid.mkdir()
             self._write(laid, files)
-            laid.rename(to)
+            _hand_over(laid, to)
+        except StoreError:
+            raise
         except OSError as error:
             raise _unwritten(to, error) from error
         finally:
@@ -144,11 +147,25 @@ def patterns(only: Sequence[str]) -> list[str]:
     raise InvalidInput("only is a list of patterns", code=Code.BAD_VALUE, hint='only=["*.json"]')
 
 
-def _unwritten(to: Path, error: OSError) -> AlreadyExists | StoreError | OSError:
-    if isinstance(error, StoreError | Corrupt):
-        return error
-    if os.path.lexists(to):
+def _hand_over(laid: Path, to: Path) -> None:
+    """`laid` becomes `to`, at once; or file by file, where `to` is an empty folder that cannot be replaced (a mount)."""
+    import shutil
+
+    try:
+        laid.rename(to)
+    except OSError:
+        if to.is_symlink() or not to.is_dir() or any(to.iterdir()):
+            raise
+        for one in laid.iterdir():
+            shutil.move(one, to / one.name)
+
+
+def _unwritten(to: Path, error: OSError) -> VaultError:
+    empty = to.is_dir() and not to.is_symlink() and os.access(to, os.R_OK) and not any(to.iterdir())
+    if os.path.lexists(to) and not empty:
         return AlreadyExists(
             f"{shown(to)} exists", code=Code.TARGET_EXISTS, hint="name a folder that is new or empty", ref=shown(to)
         )
-    return StoreError(f"cannot write {shown(to)}: {error.strerror}", code=Code.STORE_DENIED, ref=shown(to))
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+    code = Code.STORE_FULL if full else Code.STORE_DENIED
+    return StoreError(f"cannot write {shown(to)}: {error.strerror}", code=code, ref=shown(to))

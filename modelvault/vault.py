@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -20,7 +21,7 @@ from modelvault.blobs import Blobs, parallel
 from modelvault.cache import Cache, Records
 from modelvault.canonical import Digest, storable
 from modelvault.catalog import Catalog, Found
-from modelvault.errors import Code, InvalidInput, NotFound, shown
+from modelvault.errors import Code, Corrupt, InvalidInput, NotFound, StoreError, shown
 from modelvault.paths import path_text
 from modelvault.reference import Level, Number, NumberRef
 from modelvault.stores import Key, Store, connect
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from modelvault.upkeep.verify import Report
 
 __all__ = ["Draft", "Vault", "load", "open"]
+
+_PATH_LIMIT = 4096
 
 
 def open(
@@ -98,6 +101,10 @@ class Draft:
     """The published version, once the block has been left without an exception."""
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Vault:
     """One root URL that holds models.  Make one with `open`; use it from any number of threads."""
 
@@ -108,7 +115,7 @@ class Vault:
         cache: Path | bool | None = None,
         trust: str | None = None,
         single_writer: bool = False,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] = _now,
     ) -> None:
         """A vault in `store`.  `clock` dates the records; nothing is decided by it.  The rest is as in `open`."""
         self._store = store
@@ -129,6 +136,13 @@ class Vault:
 
     def __repr__(self) -> str:
         return f"<Vault {shown(self.url)}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To another process: the same vault, with nothing remembered."""
+        opened = partial(
+            Vault, cache=self._cached_in, trust=self._trust, single_writer=self._single_writer, clock=self._clock
+        )
+        return opened, (self._store,)
 
     # --- publish ---------------------------------------------------------------------------------------------------
 
@@ -172,14 +186,21 @@ class Vault:
         """
         from modelvault.publishing import Label, content
 
+        model = reference.model_name(model)
         label = Label(version, bump, base)
+        if isinstance(obj, str) and len(obj) < _PATH_LIMIT and os.path.exists(obj.replace("\0", "")):
+            raise InvalidInput(
+                "a text that names a file: is it the file that is meant?",
+                code=Code.BAD_VALUE,
+                hint=f"publish({model!r}, Path({shown(obj)!r}))",
+            )
         chosen = formats.choose(obj, format)
         if isinstance(obj, Path) and chosen.name == "files":
             if not os.path.exists(obj):
                 raise NotFound(f"there is nothing at {shown(obj)}", code=Code.FILE_NOT_FOUND, ref=shown(obj))
             return self._publish(model, obj, label, content("files", (), params, metrics, data, notes), actor)
         with _scratch() as folder:
-            modules = tuple(chosen.dump(obj, folder))
+            modules = _dumped(chosen, obj, folder)
             said = content(chosen.name, modules, params, metrics, data, notes)
             return self._publish(model, folder, label, said, actor)
 
@@ -264,15 +285,28 @@ class Vault:
         return self._catalog.models()
 
     def versions(self, model: str) -> list[Version]:
-        """All versions of a model, newest first; none, if there is no such model."""
+        """All versions of a model, newest first.
+
+        Raises:
+            NotFound: `model-not-found`.
+        """
         model = reference.model_name(model)
         found = self._catalog.numbers(model)
+        if not found:
+            raise self._catalog.missing(model, model)
         return parallel(lambda number: self._version(self._catalog.resolve(NumberRef(model, number))), found)
 
     def aliases(self, model: str) -> dict[str, Move]:
-        """The newest move of each alias of a model."""
+        """The newest move of each alias of a model.
+
+        Raises:
+            NotFound: `model-not-found`.
+        """
         model = reference.model_name(model)
-        return {alias: self._catalog.newest(model, alias) for alias in self._catalog.aliases(model)}
+        names = self._catalog.aliases(model)
+        if not names and not self._catalog.numbers(model):
+            raise self._catalog.missing(model, model)
+        return {alias: self._catalog.newest(model, alias) for alias in names}
 
     def history(self, alias: str) -> list[Move]:
         """All moves of an alias such as ``"fraud@prod"``, newest first, the chain of digests checked.
@@ -282,8 +316,8 @@ class Vault:
             Corrupt: `journal-broken`, with the seq where the chain breaks.
         """
         ref = reference.parse_alias(alias)
-        moves = self._catalog.journal(ref.model, ref.alias).entries()
-        return moves or [self._catalog.newest(ref.model, ref.alias)]
+        newest = self._catalog.newest(ref.model, ref.alias)
+        return self._catalog.journal(ref.model, ref.alias).chain(newest.seq, 1)
 
     def notes(self, ref: str) -> list[Note]:
         """All notes on a version, newest first."""
@@ -310,8 +344,7 @@ class Vault:
         """
         from modelvault.upkeep.verify import verify
 
-        fresh = Catalog(Records(self._store), Blobs(self._store))
-        return verify(fresh, None if ref is None else reference.parse(ref), level)
+        return verify(self._catalog.fresh(), None if ref is None else reference.parse(ref), level)
 
     # --- move ------------------------------------------------------------------------------------------------------
 
@@ -420,7 +453,7 @@ class Vault:
                 text=who.reason,
                 metrics=metrics_of(metrics),
                 actor=who.actor,
-                at=who.at,
+                at=slot.at(who.clock),
             )
         )
 
@@ -443,12 +476,19 @@ class Vault:
             publishing.ensure_vault(self._store, self._clock(), single_writer=self._single_writer)
             self._ensured = True
         manifest, claim = publishing.publish(
-            self._catalog, root, model=model, label=label, content=said, actor=named(actor), now=self._clock()
+            self._catalog, root, model=model, label=label, content=said, actor=named(actor), clock=self._clock
         )
         return Version(manifest, claim, self)
 
     def _version(self, found: Found) -> Version:
         claim = self._catalog.claim(found.model, found.target.version)
+        if claim.target.digest != found.target.digest:
+            raise Corrupt(
+                f"{found.key} names another digest than the claim of {found.model}:{found.target.version}",
+                code=Code.DIGEST_MISMATCH,
+                hint="a record was forged or restored; 'modelvault verify' tells more",
+                ref=found.key,
+            )
         return Version(self._catalog.manifest(found.model, found.target), claim, self)
 
     def _cache(self) -> Cache | None:
@@ -474,10 +514,12 @@ class Vault:
         return found
 
     def _who(self, actor: str | None, reason: str) -> Who:
-        from modelvault import moving
+        """Who is about to write, if this vault may be written to."""
+        from modelvault import moving, publishing
         from modelvault.provenance import actor as named
 
-        return moving.Who(named(actor), moving.reason_given(reason), self._clock(), os.urandom(16).hex())
+        publishing.check_exclusive(self._store, single_writer=self._single_writer)
+        return moving.Who(named(actor), moving.reason_given(reason), self._clock, os.urandom(16).hex())
 
 
 def _named(model: str, to: Version | str) -> reference.Ref:
@@ -498,5 +540,26 @@ def _scratch() -> Iterator[Path]:
     """A private folder that is gone afterwards."""
     import tempfile
 
-    with tempfile.TemporaryDirectory(prefix="modelvault-", ignore_cleanup_errors=True) as folder:
+    try:
+        scratch = tempfile.TemporaryDirectory(prefix="modelvault-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise _no_room(error) from error
+    with scratch as folder:
         yield Path(folder)
+
+
+def _dumped(format: formats.Format, obj: object, folder: Path) -> tuple[str, ...]:
+    try:
+        return tuple(format.dump(obj, folder))
+    except StoreError:
+        raise
+    except OSError as error:
+        raise _no_room(error) from error
+
+
+def _no_room(error: OSError) -> StoreError:
+    return StoreError(
+        f"the object cannot be written to a temporary folder: {error.strerror}",
+        code=Code.STORE_FULL,
+        hint="free some space, or set TMPDIR to a folder with more",
+    )

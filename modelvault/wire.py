@@ -29,7 +29,7 @@ from pydantic import (
 )
 
 from modelvault import reference
-from modelvault.canonical import RECORD_LIMIT, canonical, digest_of, parse
+from modelvault.canonical import RECORD_LIMIT, canonical, digest_of, frozen, parse, within
 from modelvault.errors import Code, Corrupt, InvalidInput, Unsupported, VaultError, shown
 from modelvault.paths import portable_path, portable_paths
 
@@ -105,6 +105,7 @@ _Size = Annotated[int, Field(ge=0, lt=2**63)]
 _Kind = Annotated[str, Field(pattern=r"^[a-z][a-z-]{0,39}$")]
 """Open: a later release may know more kinds, and what it writes must not break the journal for this one."""
 _Seq = Annotated[int, Field(ge=1, lt=9_999_999_999)]
+_Frozen = AfterValidator(frozen)
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Instant = Annotated[
     datetime,
@@ -118,7 +119,7 @@ _Instant = Annotated[
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, validate_default=True)
 
     def __repr__(self) -> str:
         """As pydantic's, but printable: the names of unknown members are written by strangers."""
@@ -153,7 +154,7 @@ class File(_Record):
     size: _Size
     digest: _Sha256
     parts: tuple[Part, ...] = ()
-    inline: str | None = None
+    inline: Annotated[str | None, Field(repr=False)] = None
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
@@ -191,7 +192,7 @@ class Environment(_Record):
     python: _Name
     implementation: _Name
     platform: _Name
-    packages: dict[str, _Name] = {}
+    packages: Annotated[dict[str, _Name], _Frozen] = {}
 
 
 class Git(_Record):
@@ -216,9 +217,9 @@ class Manifest(_Record):
     version: _Number
     format: _Name
     files: Annotated[tuple[File, ...], Field(max_length=FILES_LIMIT)]
-    signature: JsonValue = None
-    params: dict[str, JsonValue] = {}
-    metrics: dict[str, _Finite] = {}
+    signature: Annotated[JsonValue, _Frozen] = None
+    params: Annotated[dict[str, JsonValue], _Frozen] = {}
+    metrics: Annotated[dict[str, _Finite], _Frozen] = {}
     data: tuple[DataRef, ...] = ()
     notes: _Text = ""
     environment: Environment | None = None
@@ -244,7 +245,7 @@ class Target(_Record):
     version: _Number
     digest: _Sha256
     size: Annotated[int, Field(ge=0, le=RECORD_LIMIT)]
-    inline: str | None = None
+    inline: Annotated[str | None, Field(repr=False)] = None
     blob: _Blob | None = None
 
     @model_validator(mode="after")
@@ -260,7 +261,7 @@ class VaultRecord(_Record):
     """The root record: this is a vault, in this format."""
 
     record: Literal["vault/1"] = "vault/1"
-    format: Annotated[int, Field(ge=1, le=1)]
+    format: Annotated[int, Field(ge=1)]
     id: _Txn
     created: _Instant
 
@@ -294,7 +295,7 @@ class Move(_Record):
     actor: _Name
     reason: _Text
     at: _Instant
-    evidence: dict[str, JsonValue] = {}
+    evidence: Annotated[dict[str, JsonValue], _Frozen] = {}
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
@@ -309,6 +310,9 @@ class Move(_Record):
     def version(self) -> str | None:
         """The number of the version that the alias points to from here on; None where it was retired."""
         return self.target.version if self.target else None
+
+    def __repr__(self) -> str:
+        return f"<Move {self}>"
 
     def __str__(self) -> str:
         what = f"{self.model}@{self.alias} → {self.version or 'nothing'}"
@@ -328,7 +332,7 @@ class Note(_Record):
     txn: _Txn
     kind: _Kind
     text: _Text
-    metrics: dict[str, _Finite] = {}
+    metrics: Annotated[dict[str, _Finite], _Frozen] = {}
     prev: _Sha256 | None = None
     actor: _Name
     at: _Instant
@@ -337,6 +341,9 @@ class Note(_Record):
     def _holds_together(self) -> Self:
         _linked(self.seq, self.prev)
         return self
+
+    def __repr__(self) -> str:
+        return f"<Note {self}>"
 
     def __str__(self) -> str:
         who = f"{shown(self.actor)}, {self.at:%Y-%m-%d %H:%M:%S} UTC"
@@ -395,9 +402,10 @@ def seal(value: _Record) -> bytes:
 
 
 def _within(body: bytes) -> None:
-    if len(body) > RECORD_LIMIT - _SEAL_LENGTH:
+    fault = within(body + b" " * _SEAL_LENGTH)
+    if fault:
         raise InvalidInput(
-            f"a record of {len(body):,} bytes; at most {RECORD_LIMIT:,} can be stored",
+            f"the record cannot be stored: {fault}",
             code=Code.TOO_LARGE,
             hint="store what is large as a file of the version",
         )
@@ -443,17 +451,22 @@ def read_manifest(raw: bytes, expected: str, where: str) -> Manifest:
 
 def _read(kind: type[AnyRecord], body: bytes, where: str) -> AnyRecord:
     try:
-        members = parse(body)
-        if "~sha256" in members:
-            raise ValueError("it has a seal within its seal")
-        _refuse_newer(kind, members.get("record"), where)
-        if "record" not in members:
-            raise _corrupt(kind, where, "it does not say what it is")
+        _check_body(kind, body, where)
         return kind.model_validate_json(body)
     except ValidationError as error:
         raise _corrupt(kind, where, _fault(error)) from error
     except (ValueError, RecursionError) as error:
         raise _corrupt(kind, where, shown(error)) from error
+
+
+def _check_body(kind: type[_Record], body: bytes, where: str) -> None:
+    """What pydantic does not look at: the byte form, and which record it says it is."""
+    members = parse(body)
+    if "~sha256" in members:
+        raise ValueError("it has a seal within its seal")
+    _refuse_newer(kind, members.get("record"), where)
+    if "record" not in members:
+        raise ValueError("it does not say what it is")
 
 
 def _refuse_newer(kind: type[_Record], name: object, where: str) -> None:

@@ -10,7 +10,7 @@ import modelvault
 
 PUBLIC = {
     "modelvault": {
-        "Change", "Diff", "Draft", "Manifest", "Move", "Note", "Proposal", "Report", "Vault", "Verdict", "Version", "errors",
+        "Change", "Diff", "Draft", "Gate", "Manifest", "Move", "Note", "Proposal", "Report", "Vault", "Verdict", "Version", "errors",
         "load", "open",
     },
     "modelvault.errors": {

@@ -45,7 +45,7 @@ class Published(NamedTuple):
         return [name for name, move in aliases.items() if move.version == self.manifest.version]
 
 
-def version_table(model: str, versions: Iterable[Published], aliases: Mapping[str, Move]) -> Table:
+def version_table(versions: Iterable[Published], aliases: Mapping[str, Move]) -> Table:
     """The versions of a model, with the aliases that point to them."""
     rows = [
         (
@@ -60,7 +60,7 @@ def version_table(model: str, versions: Iterable[Published], aliases: Mapping[st
         for version in versions
     ]
     head = ("VERSION", "ALIASES", "PUBLISHED", "BY", "SIZE", "METRICS", "NOTES")
-    return Table(head, rows, empty=f"{model} has no versions")
+    return Table(head, rows)
 
 
 def version_card(version: Published, aliases: Mapping[str, Move]) -> Card:

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import IO, Any
 
-from modelvault.errors import Code, Corrupt, shown
+from modelvault.errors import Code, Corrupt, Unsupported, shown
 from modelvault.formats import Files
 
 __all__ = ["Arrays"]
@@ -45,6 +45,10 @@ class Arrays:
 
     def load(self, files: Files) -> Any:
         """The array, or the dict."""
+        try:
+            import numpy.lib.format  # noqa: F401 - its absence is no damage
+        except ImportError as error:
+            raise Unsupported("numpy is not installed", code=Code.EXTRA_MISSING, hint="pip install numpy") from error
         one = files.paths == (_ONE,)
         data = files.read(_ONE if one else _MANY)
         try:

@@ -38,6 +38,8 @@ class Cloudpickle:
         try:
             with open(folder / _FILE, "wb") as file:
                 cloudpickle.dump(obj, file, protocol=_PROTOCOL)
+        except (OSError, MemoryError):  # the disk is full, say: not the object's fault
+            raise
         except Exception as error:  # whatever the object's own code raises
             raise InvalidInput(
                 f"a {shown(type(obj).__qualname__)} cannot be pickled: {shown(error)}",

@@ -46,6 +46,7 @@ _GROUP = "modelvault.stores"
 def connect(url: str | os.PathLike[str], **options: Any) -> Store:
     """The store at `url`: a path, ``file:///…``, ``memory://name``, or a scheme that an installed package adds.
 
+    A path may begin with ``~``, the home folder (``./~`` is a folder of that name).
     A package adds one by an entry point of the group ``modelvault.stores``: its name is the scheme, its object is called
     with the URL and the options.
 
@@ -56,7 +57,7 @@ def connect(url: str | os.PathLike[str], **options: Any) -> Store:
     text = path_text(url, "the place of a vault")
     matched = _URL.fullmatch(text) if isinstance(url, str) else None
     if matched is None:
-        return _local(text, options)
+        return _local(os.path.expanduser(text), options)
     scheme, slashes, rest = matched[1].lower(), matched[2], matched[3]
     if not slashes:
         hint = f"write {scheme}://… for a URL, ./{shown(text)} for a path"

@@ -22,12 +22,16 @@ def commit(store: Store, key: Key, data: bytes, *, txn: str, sleep: Callable[[fl
 
         create says      read back says   then
         ok               (not asked)      done
-        exists, failed   equal bytes      done: it was our own write, answered late or twice
+        exists           equal bytes      done: it was our own write, answered late or twice
+        failed           equal bytes      create again: what is read may not outlive a crash, until `create` says
+                                          "ok" or "exists"; after the last try `CommitUncertain`
         exists, failed   other bytes      `Taken`
         exists, failed   an error         `CommitUncertain`
         full, denied     nothing there    that `StoreError`: the store has refused it
-        exists, failed   nothing there    create again, at most four times in all; then the last `StoreError`,
-                                          or `CommitUncertain` where the store said "exists"
+        exists, failed   nothing there    create again; after the last try that `StoreError`, or `CommitUncertain`
+                                          where the store said "exists"
+
+    There are four tries in all, and "full" and "denied" are failures too.
 
     Raises:
         Taken: `key-exists`, with the bytes that stand there.
@@ -42,11 +46,12 @@ def commit(store: Store, key: Key, data: bytes, *, txn: str, sleep: Callable[[fl
             return store.create(key, data)
         except (KeyExists, StoreError) as error:
             existing = _read_back(store, key, txn)
-            if existing == data:
+            failed = isinstance(error, StoreError)
+            if existing == data and not failed:
                 return None
-            if existing is not None:
+            if existing not in (None, data):
                 raise Taken(key, existing) from error
-            if error.code in _DEFINITE or (tries == _TRIES and isinstance(error, StoreError)):
+            if existing is None and (error.code in _DEFINITE or (failed and tries == _TRIES)):
                 raise
         if tries < _TRIES:
             sleep(_pause(tries))

@@ -58,6 +58,7 @@ class TornWrites(UserWarning):
 class LocalStore:
     """Objects as read-only files under `root`, which the first `create` makes; a symlink to it is resolved here, once.
 
+    The root is made as the umask says.  Below it all is as open to group and others as the root is, whoever makes it.
     An object cannot stand where a folder of other keys is (`KeyExists`), nor below an object (`StoreError`).
     """
 
@@ -75,17 +76,23 @@ class LocalStore:
         self._warned = False
 
     def private(self, key: Key) -> bool:
-        """Object, folders and root are the user's own and others cannot write them, nor replace what is above."""
+        """Object, folders and root are the user's own or root's, and others cannot write them, nor replace what is above."""
         user, path = os.geteuid(), ""
         try:
             for above in self._above:
                 found = os.lstat(above)
-                if found.st_uid not in (0, user) or (found.st_mode & posix.OTHERS and not found.st_mode & stat.S_ISVTX):
+                if found.st_uid not in (0, user):
+                    return False
+                if found.st_mode & posix.OTHERS and not (
+                    found.st_mode & stat.S_ISVTX or posix.alone(above, found, user)
+                ):
                     return False
             for name in (self.url, *checked(key).split("/")):
                 path = f"{path}/{name}" if path else name
                 found = os.lstat(path)
-                if found.st_uid != user or found.st_mode & posix.OTHERS or stat.S_ISLNK(found.st_mode):
+                if found.st_uid not in (0, user) or stat.S_ISLNK(found.st_mode):
+                    return False
+                if found.st_mode & posix.OTHERS and not posix.alone(path, found, user):
                     return False
             return stat.S_ISREG(found.st_mode)
         except OSError:
@@ -213,11 +220,13 @@ class LocalStore:
         with _door(key):
             if posix.status(name, folder):
                 raise KeyExists(key)
-            file = posix.Open(os.open(staged, posix.NEW, 0o444, dir_fd=folder))
+            mode = stat.S_IRUSR | os.fstat(folder).st_mode & (stat.S_IRGRP | stat.S_IROTH)
+            file = posix.Open(os.open(staged, posix.NEW, mode, dir_fd=folder))
         try:
             with file:
                 _fill(file, key, data)
                 with _door(key):
+                    posix.allow(file, mode)
                     os.fsync(file)
                     self._give(name, folder, staged, file)
         finally:

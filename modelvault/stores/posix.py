@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 from typing import Self
 
 from modelvault.errors import Code, Untrusted
@@ -18,6 +20,8 @@ __all__ = [
     "NEW",
     "OTHERS",
     "Open",
+    "allow",
+    "alone",
     "copy",
     "enter",
     "enter_root",
@@ -37,6 +41,9 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY  # a pipe must not hang
 NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+_SHARED = stat.S_IRWXG | stat.S_IRWXO
+_NO_MODES = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 class Open(int):
@@ -76,29 +83,66 @@ def is_odd(name: str, folder: int) -> bool:
 
 
 def enter(name: str, folder: int, *, make: bool) -> Open:
-    """The folder `name` of `folder`; a new one is as open to others as the one above it."""
+    """The folder `name` of `folder`; a new one is as open to group and others as the one above it, umask or not."""
     try:
         return open_in(name, FOLDER, folder)
     except FileNotFoundError:
         if not make:
             raise
+    mode = stat.S_IRWXU | os.fstat(folder).st_mode & _SHARED
     with suppress(FileExistsError):
-        os.mkdir(name, 0o755, dir_fd=folder)
-        with open_in(name, FOLDER, folder) as made:  # the umask of one process must not shut out the others
-            os.fchmod(made, stat.S_IMODE(os.fstat(made).st_mode) | os.fstat(folder).st_mode & OTHERS)
+        os.mkdir(name, mode, dir_fd=folder)
+        with open_in(name, FOLDER, folder) as made:
+            allow(made, mode)
     os.fsync(folder)
     return open_in(name, FOLDER, folder)
 
 
 def enter_root(path: str, *, make: bool) -> Open:
-    """The folder at `path`, and those above it, made if they are missing."""
+    """The folder at `path`, and those above it, made if they are missing, as open as the umask says."""
     try:
         return Open(os.open(path, FOLDER))
     except FileNotFoundError:
         if not make:
             raise
+    name = os.path.basename(path)
     with enter_root(os.path.dirname(path), make=True) as above:
-        return enter(os.path.basename(path), above, make=True)
+        with suppress(FileExistsError):
+            os.mkdir(name, 0o777, dir_fd=above)
+        os.fsync(above)
+        return open_in(name, FOLDER, above)
+
+
+def allow(made: int, mode: int) -> None:
+    """Give what this call has made all of `mode`: the umask of one process must not shut out the others."""
+    found = os.fstat(made).st_mode
+    mode |= found & stat.S_ISGID
+    if stat.S_IMODE(found) != mode:
+        try:
+            os.fchmod(made, mode)
+        except OSError as error:
+            if error.errno not in _NO_MODES:  # where modes are fixed, they are as they are
+                raise
+
+
+def alone(path: str, found: os.stat_result, user: int) -> bool:
+    """The group may write, and is `user` alone: many systems give each user such a group, and a umask of 002."""
+    if found.st_mode & stat.S_IWOTH or not _is_own_group(user, found.st_gid):
+        return False
+    return sys.platform != "linux" or "system.posix_acl_access" not in os.listxattr(path, follow_symlinks=False)
+
+
+@lru_cache
+def _is_own_group(user: int, group: int) -> bool:
+    """It is the primary group of the user, has the same name, and no other member."""
+    import grp
+    import pwd
+
+    try:
+        account, found = pwd.getpwuid(user), grp.getgrgid(group)
+    except KeyError:
+        return False
+    return account.pw_gid == group and account.pw_name == found.gr_name and {account.pw_name}.issuperset(found.gr_mem)
 
 
 def planted(name: str) -> Untrusted:
@@ -127,9 +171,11 @@ def rename(staged: str, name: str, folder: int) -> None:
 
 
 def copy(source: int, name: str, folder: int) -> None:
-    """Write the bytes of `source` under the new name `name`, flushed."""
-    with Open(os.open(name, NEW, 0o444, dir_fd=folder)) as target:
+    """Write the bytes of `source` under the new name `name`, as open as it is, and flushed."""
+    mode = stat.S_IMODE(os.fstat(source).st_mode)
+    with Open(os.open(name, NEW, mode, dir_fd=folder)) as target:
         try:
+            allow(target, mode)
             at = 0
             while chunk := os.pread(source, CHUNK, at):
                 at += write(target, chunk)

@@ -391,6 +391,16 @@ class Unsure(Wrapper):
         return self.inner.read(key)
 
 
+class Denied(Wrapper):
+    """Belongs to somebody else."""
+
+    def read(self, key):
+        raise StoreError("not for you", code=Code.STORE_DENIED)
+
+    def list(self, prefix, *, limit=None):
+        raise StoreError("not for you", code=Code.STORE_DENIED)
+
+
 def unsure(fraud, model, tmp_path, monkeypatch):
     monkeypatch.setattr(vault, "connect", lambda *_, **__: Unsure(LocalStore(tmp_path / "own-vault")))
 
@@ -439,7 +449,25 @@ def test_the_exit_code_is_that_of_the_category(
 
 def test_every_category_has_an_exit_code_of_its_own():
     assert set(cli.EXITS) == set(errors.VaultError.__subclasses__())
-    assert len({0, 1, 130, 141} | set(cli.EXITS.values())) == 4 + len(cli.EXITS)
+    exits = [0, 1, 130, 141, *cli.EXITS.values(), *cli.EXITS_OF_CODES.values()]
+    assert len(set(exits)) == len(exits)
+
+
+def test_who_is_denied_is_not_told_to_try_again(run, fraud, tmp_path, monkeypatch):
+    monkeypatch.setattr(vault, "connect", lambda *_, **__: Denied(LocalStore(tmp_path / "own-vault")))
+    said = run("show", "fraud:1.0.0", "--json")
+    assert (said.code, said.error["category"], said.error["code"]) == (77, "StoreError", "store-denied")
+    assert run("verify").code == 77
+
+
+def test_help_lists_every_exit_code(run):
+    told = re.findall(r"^  (\d+) (\S+)$", run("--help").out, re.MULTILINE)
+    expected = {kind.__name__: code for kind, code in cli.EXITS.items()} | cli.EXITS_OF_CODES
+    assert expected | {"done": 0, "unexpected": 1, "interrupted": 130} == {name: int(code) for code, name in told}
+
+
+def test_help_says_what_a_repeated_rollback_does(run):
+    assert "a repetition goes one further back" in " ".join(run("rollback", "--help").out.split())
 
 
 def test_a_conflict_says_what_is_there(run, fraud):
@@ -489,11 +517,18 @@ def test_a_broken_pipe_below_a_verb_is_left_to_the_end(run, monkeypatch):
 
 def test_nothing_to_list_is_said_beside_the_output(run, opened, tmp_path):
     assert run("models").err == f"there are no models in {opened.url}\n"
-    for verb, text in [("models", ""), ("versions", "fraud has no versions\n"), ("aliases", "fraud has no aliases\n")]:
-        said = run(verb, *([] if verb == "models" else ["fraud"]))
-        assert (said.code, said.out) == (0, "")
-        assert text in said.err
-    assert (run("models", "--json").json, run("versions", "fraud", "--json").json) == ([], [])
+    assert run("models", "--json").json == []
+    opened.publish("fraud", 1)
+    said = run("aliases", "fraud")
+    assert (said.code, said.out, said.err) == (0, "", "fraud has no aliases\n")
+    assert run("aliases", "fraud", "--json").json == {}
+
+
+@pytest.mark.parametrize("verb", ["versions", "aliases"])
+def test_of_a_model_that_is_not_there_nothing_is_listed(run, fraud, verb):
+    said = run(verb, "frod", "--json")
+    assert (said.code, said.error["code"]) == (3, "model-not-found")
+    assert "fraud" in said.error["hint"]
 
 
 def test_equal_versions_differ_in_nothing(run, fraud):
@@ -600,7 +635,7 @@ def test_ctrl_c_while_publishing_publishes_nothing(opened, tmp_path):
         done.send_signal(signal.SIGINT)
         out, err = done.communicate()
     assert (done.returncode, out, err) == (130, "", "error: interrupted\n")
-    assert opened.versions("fraud") == []
+    assert opened.models() == []
     assert opened.verify().ok
     assert sorted(os.listdir(tmp_path / "own-vault")) == ["modelvault.json"]
 

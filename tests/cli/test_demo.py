@@ -71,6 +71,23 @@ def test_what_is_shown_is_what_runs(tmp_path):
     assert "4. Look.\n\n   $ modelvault models\n   cancer\n" in text
 
 
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [("sys.exit(3)", 3), ("os.kill(os.getpid(), 9)", -9), ("print(flush=True); sys.stdin.read()", 0)],
+    ids=["it exits", "it is killed", "it says nothing"],
+)
+@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.usefixtures("short")
+def test_a_service_that_gives_no_answer_is_told_with_its_exit_code(capsys, monkeypatch, tmp_path, end, code, after):
+    answers = "input(), print('first', flush=True)\n" * after
+    monkeypatch.setattr(demo, "SERVICE", f"import os, sys\n{answers}{end}\n")
+    assert cli.main(["demo", "--dir", str(tmp_path / "demo")]) == 1
+    said = capsys.readouterr()
+    assert ("   first\n" in said.out) == bool(after)
+    assert f"error: RuntimeError: the service gave no answer, and ended with exit code {code}\n" in said.err
+    assert "BrokenPipe" not in said.err
+
+
 @pytest.mark.usefixtures("short")
 def test_the_demo_answers_in_json_and_makes_a_folder_of_its_own(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

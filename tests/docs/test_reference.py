@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelvault import errors
-from modelvault.cli import EXITS, VERBS
+from modelvault.cli import EXITS, EXITS_OF_CODES, VERBS
 from modelvault.errors import Code, VaultError
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +33,14 @@ def test_every_category_states_its_exit_code():
     for section in re.split(r"^## ", ERRORS, flags=re.MULTILINE)[1:]:
         kind = getattr(errors, section.partition("\n")[0])
         assert f"Exit code {EXITS[kind]}" in section
+
+
+def test_a_code_with_an_exit_code_of_its_own_states_it():
+    sections = re.split(r"^### ", ERRORS, flags=re.MULTILINE)[1:]
+    told = {section.partition("\n")[0]: re.findall(r"^Exit code (\d+)", section, re.MULTILINE) for section in sections}
+    assert {code: [int(exit) for exit in exits] for code, exits in told.items() if exits} == {
+        code: [exit] for code, exit in EXITS_OF_CODES.items()
+    }
 
 
 def test_under_each_code_stands_what_it_means_and_what_to_do():

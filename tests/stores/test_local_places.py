@@ -1,8 +1,10 @@
 """The local store on real file systems that are full, read-only, not ours, or without links."""
 
 import contextlib
+import grp
 import multiprocessing
 import os
+import pwd
 import shutil
 import subprocess
 import tempfile
@@ -64,15 +66,19 @@ def tried(act):
         with pytest.raises(StoreError) as failure:
             act()
         return failure.value.code
+    return as_user(act, NOBODY, NOBODY)
+
+
+def as_user(act, user, group, groups=()):
+    """What `act` says, or the code of the error that it raises, in a process of that user."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            os.setgroups([])
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
-            act()
-            os.write(writing, b"no error")
+            os.setgroups(groups)
+            os.setgid(group)
+            os.setuid(user)
+            os.write(writing, str(act()).encode())
         except BaseException as error:
             os.write(writing, str(getattr(error, "code", repr(error))).encode())
         finally:
@@ -188,6 +194,77 @@ def test_a_folder_one_cannot_see_into_is_listed_and_denied(open_place):
         raise StoreError("", code=Code.STORE_FULL if len([*store.list("models/")]) == 2 else Code.STORE_FAILED)
 
     assert tried(listed) == Code.STORE_FULL
+
+
+# Users and groups
+
+
+@pytest.fixture
+def account():
+    """A user whose group is their own; skips where there is none, or it cannot be played."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can be another")
+    for each in pwd.getpwall():
+        with contextlib.suppress(KeyError):
+            group = grp.getgrgid(each.pw_gid)
+            if each.pw_uid not in (0, NOBODY) and each.pw_name == group.gr_name and not group.gr_mem:
+                return each
+    return pytest.skip("no user has such a group")
+
+
+def published(root):
+    os.umask(0o002)
+    store = LocalStore(os.path.join(root, "home/vault"))
+    store.create(KEY, b"x")
+    return store.private(KEY)
+
+
+@pytest.fixture
+def home(open_place, account):
+    """The folder of that user, as a umask of 002 makes it."""
+    os.mkdir(os.path.join(open_place, "home"))
+    os.chown(os.path.join(open_place, "home"), account.pw_uid, account.pw_gid)
+    os.chmod(os.path.join(open_place, "home"), 0o775)
+    return open_place
+
+
+def test_a_vault_that_a_user_makes_with_a_group_of_their_own_is_private(home, account):
+    assert as_user(lambda: published(home), account.pw_uid, account.pw_gid) == "True"
+    store = LocalStore(os.path.join(home, "home/vault"))
+    assert os.stat(os.path.join(store.url, KEY)).st_mode & 0o777 == 0o444
+    assert os.stat(os.path.join(store.url, "models")).st_mode & 0o777 == 0o775
+    os.chown(os.path.join(store.url, "models"), -1, NOBODY)
+    assert as_user(lambda: store.private(KEY), account.pw_uid, account.pw_gid) == "False"
+
+
+@pytest.mark.parametrize("path", ["", "models", "models/fraud", KEY])
+def test_what_root_put_there_is_as_good_as_ones_own(home, account, path):
+    as_user(lambda: published(home), account.pw_uid, account.pw_gid)
+    store = LocalStore(os.path.join(home, "home/vault"))
+    os.chown(os.path.join(store.url, path), 0, -1)
+    assert as_user(lambda: store.private(KEY), account.pw_uid, account.pw_gid) == "True"
+    os.chown(os.path.join(store.url, path), 0, 0)
+    ours_alone = path == KEY  # whose mode lets no group write
+    assert as_user(lambda: store.private(KEY), account.pw_uid, account.pw_gid) == str(ours_alone)
+    os.chown(os.path.join(store.url, path), NOBODY, -1)
+    assert as_user(lambda: store.private(KEY), account.pw_uid, account.pw_gid) == "False"
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077], ids="{:03o}".format)
+def test_a_group_shares_what_each_of_it_puts_there_whatever_their_umask(open_place, account, umask):
+    os.chown(open_place, 0, NOBODY)
+    os.chmod(open_place, 0o2770)
+    store = LocalStore(open_place)
+
+    def create(name):
+        os.umask(umask)
+        store.create(Key(f"models/fraud/{name}"), b"x")
+        return store.read(KEY)
+
+    assert as_user(lambda: create("1.json"), account.pw_uid, account.pw_gid, [NOBODY]) == "b'x'"
+    assert as_user(lambda: create("2.json"), NOBODY, NOBODY) == "b'x'"
+    assert as_user(lambda: store.read(Key("models/fraud/2.json")), account.pw_uid, account.pw_gid, [NOBODY]) == "b'x'"
+    assert as_user(lambda: store.read(KEY), account.pw_uid, account.pw_gid) == Code.STORE_DENIED
 
 
 # A file system without links

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import resource
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,8 +34,36 @@ def part_of(data: bytes, algorithm: str = "sha256", **members: object) -> Part:
     return Part(digest=f"{algorithm}:{hasher.hexdigest()}", size=len(data), **members)
 
 
-def file_of(*parts: Part) -> File:
-    return File(path="x", size=sum(part.size for part in parts), digest=digest_of(b""), parts=parts)
+def file_of(*parts: Part, of: bytes | None = None) -> File:
+    """A file of `parts`, whose bytes are `of`; one part of a sha256 digest tells them itself."""
+    digest = parts[0].digest if of is None else digest_of(of)
+    return File(path="x", size=sum(part.size for part in parts), digest=digest, parts=parts)
+
+
+def test_parts_that_are_another_file_are_refused(tmp_path):
+    blobs = Blobs(MemoryStore())
+    parts = tuple(part_of(piece) for piece in (b"one", b"two") if blobs.put(piece))
+    assert blobs.read(file_of(*parts, of=b"onetwo")) == b"onetwo"
+    with pytest.raises(Corrupt) as raised:
+        blobs.write(file_of(*parts, of=b"twoone"), tmp_path / "x")
+    assert raised.value.code == Code.DIGEST_MISMATCH
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="limits a child")
+def test_a_file_that_is_written_short_is_an_error(tmp_path):
+    blobs = Blobs(MemoryStore())
+    file = file_of(part_of(b"x" * 50_000))
+    blobs.put(b"x" * 50_000)
+    child = os.fork()
+    if not child:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+        try:
+            blobs.write(file, tmp_path / "x")
+        except OSError:
+            os._exit(0)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @pytest.fixture(params=["no cache", "a cache"])
@@ -243,7 +273,7 @@ def test_a_file_is_its_parts_wherever_they_lie(pieces, algorithms, kept, tmp_pat
         parts.append(part_of(piece, algorithm, blob=name, offset=offset))
         offset += len(piece)
     for _ in range(2):
-        assert blobs.read(file_of(*parts)) == b"".join(pieces)
+        assert blobs.read(file_of(*parts, of=b"".join(pieces))) == b"".join(pieces)
     assert all(blobs.present(part) for part in parts)
 
 
@@ -254,7 +284,7 @@ def test_any_flipped_bit_is_noticed(data, spot, bit, algorithm):
     damaged = data[:spot] + bytes([data[spot] ^ 1 << bit]) + data[spot + 1 :]
     blobs.store.create(key_of(digest_of(data)), damaged)
     with pytest.raises(Corrupt) as raised:
-        blobs.read(file_of(part_of(data, algorithm, blob=digest_of(data))))
+        blobs.read(file_of(part_of(data, algorithm, blob=digest_of(data)), of=data))
     assert raised.value.code == Code.DIGEST_MISMATCH
 
 
@@ -287,7 +317,7 @@ def test_many_parts_are_one_file(blobs):
     data = os.urandom(20_000)
     name = blobs.put(data)
     parts = [part_of(data[at : at + 10], blob=name, offset=at) for at in range(0, 20_000, 10)]
-    assert blobs.read(file_of(*parts)) == data
+    assert blobs.read(file_of(*parts, of=data)) == data
 
 
 def test_what_is_written_is_new_and_what_is_there_stays(blobs, tmp_path):
@@ -302,7 +332,7 @@ def test_without_the_package_a_blake3_part_is_unsupported(blobs, monkeypatch):
     name = blobs.put(b"data")
     monkeypatch.setitem(__import__("sys").modules, "blake3", None)
     with pytest.raises(Unsupported) as raised:
-        blobs.read(file_of(part_of(b"data", "blake3", blob=name)))
+        blobs.read(file_of(part_of(b"data", "blake3", blob=name), of=b"data"))
     assert raised.value.code == Code.EXTRA_MISSING
     assert "pip install" in raised.value.hint
 

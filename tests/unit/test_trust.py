@@ -63,7 +63,7 @@ def test_it_is_the_record_that_pins_the_digest_whose_writer_counts(tmp_path: Pat
     with pytest.raises(Untrusted):
         vault.load("m:1.0.0")
     (tmp_path / "vault/models/m/versions/1.0.0.json").chmod(0o444)
-    (tmp_path / "vault/models/m/aliases/prod").chmod(0o775)
+    (tmp_path / "vault/models/m/aliases/prod").chmod(0o777)
     with pytest.raises(Untrusted):
         vault.load("m@prod")
     assert vault.load("m:1.0.0") == ["x" * 20_000]

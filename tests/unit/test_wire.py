@@ -139,7 +139,7 @@ def test_another_name_is_no_later_major(name):
         ),
         (Manifest, MANIFEST, {"files": [FILE | {"digest": "md5:" + "0" * 32}]}),
         (Manifest, MANIFEST, {"metrics": {"auc": "high"}}),
-        (VaultRecord, SEALED[0][1], {"format": 2}),
+        (VaultRecord, SEALED[0][1], {"format": 0}),
         (VaultRecord, SEALED[0][1], {"format": 1.5}),
         (Move, MOVE, {"target": TARGET | {"size": 4}}),
     ],

@@ -142,8 +142,10 @@ def test_a_retired_alias_says_so(moved):
 
 def test_an_empty_vault_has_nothing(vault):
     assert vault.models() == []
-    assert vault.versions("fraud") == []
-    assert vault.aliases("fraud") == {}
+    for listing in (vault.versions, vault.aliases):
+        with pytest.raises(NotFound) as caught:
+            listing("fraud")
+        assert caught.value.code == Code.MODEL_NOT_FOUND
     assert vault.verify().ok
 
 
