@@ -20,6 +20,8 @@ __all__ = ["Tree", "patterns"]
 
 _READ_ONLY = 0o444
 _PATH = operator.attrgetter("path")
+_IN_USE = {errno.EBUSY, errno.EINVAL, errno.EXDEV}
+"""A folder that is mounted, or that a process is in, is not replaced."""
 
 
 class Tree:
@@ -153,16 +155,15 @@ def _hand_over(laid: Path, to: Path) -> None:
 
     try:
         laid.rename(to)
-    except OSError:
-        if to.is_symlink() or not to.is_dir() or any(to.iterdir()):
+    except OSError as error:
+        if error.errno not in _IN_USE or any(to.iterdir()):
             raise
         for one in laid.iterdir():
             shutil.move(one, to / one.name)
 
 
 def _unwritten(to: Path, error: OSError) -> VaultError:
-    empty = to.is_dir() and not to.is_symlink() and os.access(to, os.R_OK) and not any(to.iterdir())
-    if os.path.lexists(to) and not empty:
+    if os.path.lexists(to) and error.errno in {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR} | _IN_USE:
         return AlreadyExists(
             f"{shown(to)} exists", code=Code.TARGET_EXISTS, hint="name a folder that is new or empty", ref=shown(to)
         )

@@ -4,8 +4,10 @@ Standard input: {"warm": [step…], "steps": [step…]}; standard output: for ea
 what the verbs import, so that afterwards any import is an alarm.
 """
 
+import grp  # noqa: F401 - whether a group is the user's own is asked of the system
 import json
 import os
+import pwd  # noqa: F401
 import sys
 from pathlib import Path
 from typing import Any
