@@ -1,7 +1,9 @@
 """Journals: contiguous, chained, contended."""
 
+import os
+import signal
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -159,3 +161,43 @@ def test_one_who_has_seen_another_past_refuses_this_one(three):
         add(opened(three), text)
     assert broken(journal.newest) == Code.JOURNAL_BROKEN
     assert broken(lambda: add(journal, "f")) == Code.JOURNAL_BROKEN
+
+
+def test_one_who_remembers_another_entry_does_not_build_on_it(three):
+    journal = opened(three)
+    journal.newest()
+    three.delete(Key(layout.entry(FOLDER, 3)))
+    add(opened(three), "another past")
+    assert broken(lambda: add(journal, "d")) == Code.JOURNAL_BROKEN
+    assert texts(opened(three)) == ["another past", "b", "a"]
+
+
+def test_times_do_not_go_back_though_a_clock_does():
+    journal = opened(MemoryStore())
+    for clock in (lambda: NOW, lambda: NOW - timedelta(days=1), lambda: NOW + timedelta(days=1)):
+        journal.append(lambda _, slot, clock=clock: note(slot, at=slot.at(clock)))
+    assert [entry.at for entry in journal.entries()] == [NOW + timedelta(days=1), NOW, NOW]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_child_that_is_forked_while_a_thread_reads_can_read(three):
+    reading, go_on = threading.Event(), threading.Event()
+
+    class Slow(Wrapper):
+        def list(self, prefix, *, limit=None):
+            if threading.current_thread() is not threading.main_thread():
+                reading.set()
+                go_on.wait(60)
+            return super().list(prefix, limit=limit)
+
+    journal = opened(Slow(three))
+    thread = threading.Thread(target=journal.newest)
+    thread.start()
+    reading.wait(60)
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        os._exit(0 if journal.newest().text == "c" else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    go_on.set()
+    thread.join()

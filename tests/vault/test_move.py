@@ -208,3 +208,91 @@ def test_a_gate_that_cannot_say_yes_says_no(three, gate):
 def test_an_old_version_can_be_promoted_though_it_is_yanked(three):
     three.yank("fraud:1.0.0", reason="leaks")
     assert three.promote("fraud@prod", "1.0.0", reason="the only one that runs").version == "1.0.0"
+
+
+def resealed(vault, seq, **changes):
+    """An attacker rewrites an entry, and knows how to seal it."""
+    from modelvault.layout import entry, journal
+    from modelvault.wire import Move, read_sealed, record, seal
+
+    key = Key(entry(journal("fraud", "prod"), seq))
+    move = read_sealed(Move, vault._store.read(key), key)
+    vault._store.delete(key)
+    vault._store.create(key, seal(record(Move, **(dict(move) | changes))))
+
+
+def test_a_rollback_does_not_restore_what_the_chain_does_not_name(three, reopen):
+    target = three.history("fraud@prod")[0].target
+    resealed(three, 2, target=target)
+    with pytest.raises(Corrupt) as caught:
+        reopen().rollback("fraud@prod", reason="r")
+    assert caught.value.code == Code.JOURNAL_BROKEN
+    for ref in ("fraud@prod~1", "fraud@prod~2"):
+        with pytest.raises(Corrupt):
+            reopen().load(ref)
+    assert reopen().load("fraud@prod") == "1.2.0"
+
+
+def test_a_rollback_is_proved_by_the_store_and_not_by_a_cache(tmp_path):
+    import numpy as np
+
+    from modelvault.layout import blob as key_of
+    from modelvault.stores.memory import MemoryStore
+    from modelvault.stores.wrappers import Wrapper
+    from modelvault.vault import Vault
+
+    class Far(Wrapper):
+        url = "far://away"
+
+    store = MemoryStore()
+    vault = Vault(Far(store), cache=tmp_path / "cache")
+    for number in ("1.0.0", "1.1.0"):
+        vault.promote("fraud@prod", vault.publish("fraud", np.full(9_000, len(number)), version=number), reason="r")
+        vault.load("fraud@prod")
+    store.delete(Key(key_of(vault.version("fraud:1.0.0").files[0].parts[0].digest)))
+    with pytest.raises(Corrupt) as caught:
+        vault.rollback("fraud@prod", reason="r")
+    assert caught.value.code == Code.BLOB_MISSING
+
+
+def test_a_store_that_cannot_decide_is_not_moved_in_either(three):
+    from modelvault.errors import Unsupported
+    from modelvault.stores.wrappers import Wrapper
+    from modelvault.vault import Vault
+
+    class Loose(Wrapper):
+        exclusive = False
+
+    loose = Vault(Loose(three._store))
+    for verb in (
+        lambda: loose.promote("fraud@prod", "1.0.0", reason="r"),
+        lambda: loose.rollback("fraud@prod", reason="r"),
+        lambda: loose.yank("fraud:1.0.0", reason="r"),
+    ):
+        with pytest.raises(Unsupported) as caught:
+            verb()
+        assert caught.value.code == Code.NO_EXCLUSIVE_CREATE
+    assert Vault(Loose(three._store), single_writer=True).rollback("fraud@prod", reason="r").version == "1.1.0"
+
+
+@pytest.mark.parametrize("expect", ["v1.2.0", "fraud:1.2.0", "latest", "1.2"])
+def test_what_is_expected_is_a_number(three, expect):
+    with pytest.raises(InvalidInput) as caught:
+        three.promote("fraud@prod", "1.0.0", reason="r", expect=expect)
+    assert caught.value.code == Code.BAD_VERSION
+
+
+def test_what_one_reader_does_to_a_record_another_does_not_see(three):
+    version, move = three.version("fraud:1.0.0"), three.rollback("fraud@prod", reason="r")
+    for members in (version.metrics, version.params, version.manifest.metrics, move.evidence):
+        with pytest.raises(TypeError):
+            members["auc"] = 0.99
+        with pytest.raises(TypeError):
+            members.clear()
+    assert three.version("fraud:1.0.0").metrics == {"auc": 0.90}
+
+
+def test_moves_print_as_a_sentence(three):
+    move = three.history("fraud@prod")[0]
+    assert repr(move) == f"<Move {move}>"
+    assert "inline" not in repr(move.target)

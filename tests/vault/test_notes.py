@@ -147,3 +147,17 @@ def test_an_alias_that_names_another_digest_is_reported(full, reopen):
     with pytest.raises(Corrupt) as caught:
         fresh.rollback("fraud@prod", reason="r")
     assert caught.value.code == Code.DIGEST_MISMATCH
+
+
+def test_every_damaged_file_of_a_version_is_reported(vault, tmp_path, reopen):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in "abc":
+        (folder / name).write_bytes(name.encode() * 20_000)
+    version = vault.publish("fraud", folder)
+    for file in version.files[:2]:
+        gone(vault, layout.blob(file.digest))
+    for level in ("presence", "bytes"):
+        report = reopen().verify(level=level)
+        assert [one.code for one in report.problems] == [Code.BLOB_MISSING] * 2
+        assert report.files == 3

@@ -256,3 +256,36 @@ def test_a_model_can_be_read_without_modelvault(vault, tmp_path):
 
     vault.publish("fraud", {"a": 1})
     assert pickle.loads((vault.fetch("fraud:1.0.0", tmp_path / "out") / "model.pkl").read_bytes()) == {"a": 1}
+
+
+def test_the_same_cell_run_again_is_the_same_version(vault, reopen):
+    first = vault.publish("fraud", {"a": 1}, metrics={"auc": 0.9})
+    assert reopen().publish("fraud", {"a": 1}, metrics={"auc": 0.9}) == first
+    with pytest.raises(InvalidInput):
+        reopen().publish("fraud", {"a": 1}, metrics={"auc": 0.8})
+    assert numbers(vault) == ["1.0.0"]
+
+
+def test_the_name_of_a_file_is_not_taken_for_the_file(vault, tmp_path):
+    (tmp_path / "model.onnx").write_bytes(b"x")
+    with pytest.raises(InvalidInput) as caught:
+        vault.publish("fraud", str(tmp_path / "model.onnx"))
+    assert "Path(" in caught.value.hint
+    assert vault.publish("fraud", "just a text").format == "cloudpickle"
+
+
+def test_a_full_disk_is_not_the_fault_of_the_object(vault, tmp_path, monkeypatch):
+    import tempfile
+
+    from modelvault.errors import StoreError
+
+    class Full:
+        def __reduce__(self):
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(StoreError) as caught:
+        vault.publish("fraud", Full())
+    assert caught.value.code == Code.STORE_FULL
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(StoreError):
+        vault.publish("fraud", 1)

@@ -266,3 +266,46 @@ def test_open_touches_nothing(tmp_path):
     assert vault.models() == []
     assert list(tmp_path.iterdir()) == []
     assert repr(vault) == f"<Vault {tmp_path / 'vault'}>"
+
+
+def test_a_vault_that_is_made_anew_does_not_answer_with_the_old_one(tmp_path):
+    from modelvault.stores.memory import MemoryStore
+    from modelvault.stores.wrappers import Wrapper
+
+    class Far(Wrapper):
+        url = "far://away"
+
+        def private(self, key):
+            return True
+
+    for thing in ("old", "new"):
+        vault = Vault(Far(MemoryStore()), cache=tmp_path / "cache")
+        vault.promote("fraud@prod", vault.publish("fraud", thing), reason="r")
+        assert Vault(vault._store, cache=tmp_path / "cache").load("fraud@prod") == thing
+
+
+def test_a_version_never_pairs_a_manifest_with_another_digest(lines):
+    from modelvault.catalog import Found
+    from modelvault.reference import parse
+
+    old, new = (lines._catalog.resolve(parse(f"fraud:{number}")) for number in ("1.0.0", "2.0.0"))
+    forged = Found("fraud", new.target.model_copy(update={"version": "1.0.0"}), old.key)
+    with pytest.raises(mv.errors.Corrupt) as caught:
+        lines._version(forged)
+    assert caught.value.code == Code.DIGEST_MISMATCH
+
+
+def test_a_vault_and_its_versions_travel_to_other_processes(tmp_path):
+    import pickle
+
+    vault = mv.open(tmp_path / "vault", cache=tmp_path / "cache", trust="pickle")
+    version = vault.publish("fraud", [1, 2])
+    again = pickle.loads(pickle.dumps(version))
+    assert (again, again.load(), again._vault.url) == (version, [1, 2], vault.url)
+    assert pickle.loads(pickle.dumps(vault)).load("fraud:1.0.0") == [1, 2]
+
+
+def test_what_is_not_there_is_said_with_where_it_was_looked_for(tmp_path):
+    with pytest.raises(NotFound) as caught:
+        mv.load("fraud@prod", vault=tmp_path / "elsewhere")
+    assert str(tmp_path / "elsewhere") in caught.value.hint
