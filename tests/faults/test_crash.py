@@ -219,7 +219,7 @@ def test_a_killed_process_leaves_a_verb_done_or_not_on_a_disk_at_every_call(verb
 READS = {
     "load": lambda vault: vault.load("fraud@prod"),
     "load-files": lambda vault: {path.name: path.read_bytes() for path in vault.load("fraud:2.0.0").glob("*.bin")},
-    "history": lambda vault: vault.history("fraud@prod"),
+    "load-pinned": lambda vault: vault.load("fraud:1.0.0"),
 }
 
 
