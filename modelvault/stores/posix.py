@@ -42,7 +42,7 @@ FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY 
 NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
-_SHARED = stat.S_IRWXG | stat.S_IRWXO
+_SHARED = stat.S_IRWXG | stat.S_IRWXO | stat.S_ISVTX
 _NO_MODES = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 

@@ -89,6 +89,7 @@ def a_user_of_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("MODELVAULT_ACTOR", "ada")
     monkeypatch.setenv("PYTHONWARNINGS", "error")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")  # the order of `sort`
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if [*blocks(page)]], ids=lambda page: page.stem)

@@ -1,6 +1,7 @@
 """Formats: what comes back is what went in, and nothing stored names code."""
 
 import io
+import os
 import sys
 import textwrap
 import warnings
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -316,6 +317,7 @@ def test_what_cannot_be_rebuilt_is_unsupported_and_says_why(tmp_path):
 
 @given(st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False) | st.text() | st.binary(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))  # fmt: skip
 def test_plain_objects_come_back_as_they_were(obj):
+    assume(not (isinstance(obj, str) and os.path.exists(obj.replace("\0", ""))))  # the name of a file is refused
     vault = Vault(MemoryStore())
     vault.publish("m", obj)
     assert vault.load("m:1.0.0") == obj

@@ -12,7 +12,7 @@ from modelvault import layout
 from modelvault.cache import Records
 from modelvault.errors import Code, Conflict, Corrupt
 from modelvault.journal import Journal
-from modelvault.stores import Key
+from modelvault.stores import Key, KeyMissing
 from modelvault.stores.memory import MemoryStore
 from modelvault.stores.wrappers import Wrapper
 from modelvault.wire import Note, record, seal
@@ -201,3 +201,28 @@ def test_a_child_that_is_forked_while_a_thread_reads_can_read(three):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     go_on.set()
     thread.join()
+
+
+def test_an_entry_that_is_listed_and_not_there_is_seen(three):
+    class Gone(Wrapper):
+        gone = ""
+
+        def read(self, key):
+            if key == self.gone:
+                raise KeyMissing(key)
+            return super().read(key)
+
+    store = Gone(three)
+    journal = opened(store)
+    journal.newest()
+    store.gone = layout.entry(FOLDER, 3)
+    assert broken(lambda: add(journal, "d")) == Code.JOURNAL_BROKEN
+    assert texts(opened(three)) == ["c", "b", "a"]
+
+
+def test_what_another_thread_has_seen_since_is_not_forgotten(three):
+    journal = opened(three)
+    old = journal._listed()
+    add(journal, "d")
+    journal._saw(old)
+    assert journal.newest().text == "d"
