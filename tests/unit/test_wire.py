@@ -201,6 +201,9 @@ def test_defaults_are_left_out():
 
 def test_records_print_as_a_sentence():
     assert str(record(Move, **MOVE)) == "#2 promote fraud@prod → 1.0.0 by ann, 2026-11-23 07:49:15 UTC: better"
+    assert repr(record(Note, **NOTE)) == f"<Note {record(Note, **NOTE)}>"
+    assert repr(record(Move, **MOVE)) == f"<Move {record(Move, **MOVE)}>"
+    assert str(record(Target, **TARGET)) == repr(record(Target, **TARGET))
     assert str(record(Note, **NOTE)) == "#1 remark on fraud:1.0.0 by ann, 2026-11-23 07:49:15 UTC: hm"
     retired = record(Move, **(MOVE | {"kind": "retire", "target": None}))
     assert retired.version is None
