@@ -87,6 +87,8 @@ class Code(StrEnum):
     STORE_FAILED = "store-failed"
     STORE_DENIED = "store-denied"
     STORE_FULL = "store-full"
+    STORE_BUSY = "store-busy"
+    STORE_UNREACHABLE = "store-unreachable"
     # CommitUncertain
     COMMIT_UNCERTAIN = "commit-uncertain"
 
@@ -184,7 +186,13 @@ class Unsupported(VaultError):
 
 
 class StoreError(VaultError, OSError):
-    """The store failed; what was asked may work later."""
+    """The store failed; what was asked may work later, not before `retry_after` seconds if the store said so."""
+
+    def __init__(
+        self, message: str, *, code: Code, hint: str = "", ref: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, code=code, hint=hint, ref=ref)
+        self.retry_after = retry_after
 
 
 class CommitUncertain(VaultError):
