@@ -41,6 +41,18 @@ __all__ = [
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]+):(//)?(.*)", re.IGNORECASE | re.DOTALL)
 _GROUP = "modelvault.stores"
+_CLOUDS = {
+    "s3": "s3:S3Store",
+    "s3a": "s3:S3Store",
+    "gs": "gcs:GCSStore",
+    "gcs": "gcs:GCSStore",
+    "abfs": "azure:AzureStore",
+    "abfss": "azure:AzureStore",
+    "az": "azure:AzureStore",
+    "sftp": "sftp:SFTPStore",
+    "ssh": "sftp:SFTPStore",
+}
+"""Module and class of each scheme that is kept by a server."""
 
 
 def connect(url: str | os.PathLike[str], **options: Any) -> Store:
@@ -69,7 +81,19 @@ def connect(url: str | os.PathLike[str], **options: Any) -> Store:
 
         _refuse(options)
         return shared(rest)
+    if scheme in _CLOUDS:
+        return _cloud(scheme, text, options)
     return _installed(scheme, text, options)
+
+
+def _cloud(scheme: str, url: str, options: dict[str, Any]) -> Store:
+    from importlib import import_module
+
+    from modelvault.stores.wrappers import Retrying
+
+    module, _, name = _CLOUDS[scheme].partition(":")
+    store: Store = getattr(import_module(f"modelvault.stores.{module}"), name)(url, **options)
+    return Retrying(store, deadline=options.get("deadline", 60.0))
 
 
 def _local(path: str, options: dict[str, Any]) -> Store:

@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable
 
 from modelvault.errors import Code, CommitUncertain, InvalidInput, StoreError, VaultError
+from modelvault.stores.pace import LONGEST_PAUSE, TRIES, pause
 from modelvault.stores.port import READ_LIMIT, Key, KeyExists, KeyMissing, Store, Taken
 
 __all__ = ["commit"]
 
-_TRIES = 4
-_PAUSE = 0.05  # seconds before the second try; doubled for each one after
 _DEFINITE = {Code.STORE_FULL, Code.STORE_DENIED}
 
 
@@ -27,6 +26,7 @@ def commit(store: Store, key: Key, data: bytes, *, txn: str, sleep: Callable[[fl
                                           "ok" or "exists"; after the last try `CommitUncertain`
         exists, failed   other bytes      `Taken`
         exists, failed   an error         `CommitUncertain`
+        denied           denied           that `StoreError`, at the first try: nothing was sent before it
         full, denied     nothing there    that `StoreError`: the store has refused it
         exists, failed   nothing there    create again; after the last try that `StoreError`, or `CommitUncertain`
                                           where the store said "exists"
@@ -41,40 +41,39 @@ def commit(store: Store, key: Key, data: bytes, *, txn: str, sleep: Callable[[fl
     """
     if len(data) > READ_LIMIT:
         raise InvalidInput(f"a record of {len(data)} bytes is too large", code=Code.TOO_LARGE, ref=key)
-    for tries in range(1, _TRIES + 1):
+    for tries in range(1, TRIES + 1):
         try:
             return store.create(key, data)
         except (KeyExists, StoreError) as error:
-            existing = _read_back(store, key, txn)
             failed = isinstance(error, StoreError)
+            try:
+                existing = _read_back(store, key)
+            except VaultError as unread:
+                if tries == 1 and error.code == unread.code == Code.STORE_DENIED:
+                    raise error from None
+                raise _uncertain(key, txn) from unread
             if existing == data and not failed:
                 return None
             if existing not in (None, data):
                 raise Taken(key, existing) from error
-            if existing is None and (error.code in _DEFINITE or (failed and tries == _TRIES)):
+            wait = pause(tries, error if isinstance(error, StoreError) else None)
+            last = tries == TRIES or wait > LONGEST_PAUSE
+            if existing is None and (error.code in _DEFINITE or (failed and last)):
                 raise
-        if tries < _TRIES:
-            sleep(_pause(tries))
+        if last:
+            break
+        sleep(wait)
     raise _uncertain(key, txn)
 
 
-def _read_back(store: Store, key: Key, txn: str) -> bytes | None:
+def _read_back(store: Store, key: Key) -> bytes | None:
     try:
         return store.read(key)
     except KeyMissing:
         return None
-    except VaultError as error:
-        raise _uncertain(key, txn) from error
 
 
 def _uncertain(key: Key, txn: str) -> CommitUncertain:
     hint = f"read {key} when the store answers again: if it holds txn {txn}, it is done"
     message = f"the store cannot say whether {key} was written"
     return CommitUncertain(message, code=Code.COMMIT_UNCERTAIN, hint=hint, ref=key, key=key, txn=txn)
-
-
-def _pause(tries: int) -> float:
-    """Seconds to wait after so many tries, spread so that rivals do not come back together."""
-    import random
-
-    return _PAUSE * (1 << tries - 1) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret

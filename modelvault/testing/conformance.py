@@ -85,6 +85,10 @@ class StoreSuite:
 
     streams = True
     """`Content` is passed on chunk by chunk, never held whole."""
+    large = 24 * MEBIBYTE
+    """The size of such a `Content`, of which less than half may be held: more for a store that holds a window of parts."""
+    sweeps = True
+    """A folder is no longer listed as soon as its last object is deleted; some servers sweep later."""
     many = 1_050
     """The keys of a long listing: more than a page of most stores."""
     rounds = 20
@@ -127,7 +131,7 @@ class StoreSuite:
         assert other.read(KEY) == b"one"
         assert [Entry(Key("models/"), 0)] == [*other.list("")]
         other.delete(KEY)
-        assert [*store.list("")] == []
+        assert [*store.list("models/fraud/versions/")] == []
 
     def test_what_is_not_there_is_missing(self, store: Store) -> None:
         store.create(Key("a/b"), b"x")
@@ -200,7 +204,7 @@ class StoreSuite:
     def test_a_source_is_not_held_whole(self, store: Store) -> None:
         if not self.streams:
             pytest.skip("it holds what it stores")
-        size = 24 * MEBIBYTE
+        size = self.large
         tracemalloc.start()
         try:
             store.create(KEY, _Zeros(size))
@@ -275,6 +279,8 @@ class StoreSuite:
         assert {Key("models/fraud/versions/1.4.1.json"): 0} == _tree(store)
 
     def test_a_folder_is_listed_while_an_object_is_below_it(self, store: Store) -> None:
+        if not self.sweeps:
+            pytest.skip("it sweeps later")
         store.create(KEY, b"one")
         assert [Entry(Key("models/"), 0)] == [*store.list("")]
         store.delete(KEY)
@@ -326,7 +332,7 @@ class StoreSuite:
             for path in sorted(paths):
                 for each in (store, model):
                     each.create(Key(root + path), path.encode())
-            for path in data.draw(st.sets(st.sampled_from(sorted(paths)))) if paths else ():
+            for path in data.draw(st.sets(st.sampled_from(sorted(paths)))) if paths and self.sweeps else ():
                 for each in (store, model):
                     each.delete(Key(root + path))
             for prefix in prefixes:

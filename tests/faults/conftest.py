@@ -21,4 +21,4 @@ def _workplace(_own_places: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """A create that is tried again is tried at once."""
-    monkeypatch.setattr("modelvault.stores.commit._PAUSE", 0.0)
+    monkeypatch.setattr("modelvault.stores.pace._FIRST", 0.0)

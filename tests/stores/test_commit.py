@@ -131,6 +131,26 @@ def test_what_cannot_be_read_back_is_uncertain(error, unreadable, done):
     assert "ours" in doubt.value.hint
 
 
+def test_who_may_neither_write_nor_read_is_told_so():
+    denied = failed(Code.STORE_DENIED)
+    with pytest.raises(StoreError) as failure:
+        commit(Scripted(MemoryStore(), (denied, False), read=failed(Code.STORE_DENIED)), KEY, OURS, txn="ours")
+    assert denied is failure.value
+
+
+def test_a_wait_that_the_store_asks_for_is_kept_to():
+    store = Scripted(MemoryStore(), (StoreError("busy", code=Code.STORE_BUSY, retry_after=7.0), False))
+    (wait,) = committed(store)
+    assert 7.0 <= wait <= 10.5
+
+
+def test_a_store_that_asks_for_an_hour_gets_no_other_try():
+    busy = StoreError("busy", code=Code.STORE_BUSY, retry_after=3600.0)
+    with pytest.raises(StoreError) as failure:
+        commit(Scripted(MemoryStore(), (busy, False)), KEY, OURS, txn="ours", sleep=pytest.fail)
+    assert busy is failure.value
+
+
 @pytest.mark.parametrize("code", [Code.STORE_FULL, Code.STORE_DENIED])
 def test_a_refusal_of_the_store_is_final(code):
     store = Scripted(MemoryStore(), (failed(code), False))
@@ -144,7 +164,7 @@ def test_a_refusal_of_the_store_is_final(code):
 def test_what_is_absent_is_created_again(failures, error):
     waits = committed(Scripted(MemoryStore(), *[(error, False)] * failures))
     assert failures == len(waits)
-    assert all(0.025 * 2**n <= wait <= 0.05 * 2**n for n, wait in enumerate(waits))
+    assert all(0.05 * 2**n <= wait <= 0.1 * 2**n for n, wait in enumerate(waits))
 
 
 def test_four_failures_are_the_last_of_them():

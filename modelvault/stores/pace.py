@@ -1,0 +1,31 @@
+"""How long to wait before a store is asked again."""
+
+from __future__ import annotations
+
+from modelvault.errors import Code, StoreError
+
+__all__ = ["LONGEST_PAUSE", "PASSING", "TRIES", "pause"]
+
+TRIES = 4
+"""How often one object is created at most."""
+
+PASSING = frozenset({Code.STORE_BUSY, Code.STORE_UNREACHABLE, Code.STORE_FAILED})
+"""What may be gone at the next try."""
+
+LONGEST_PAUSE = 60.0
+"""Seconds.  A store that asks for more gets no other try: its error says when to come back."""
+
+_FIRST, _LAST = 0.1, 10.0
+"""Seconds."""
+
+
+def pause(tries: int, error: StoreError | None = None) -> float:
+    """Seconds to wait after so many tries: doubled each time, spread so that rivals do not come back together.
+
+    What the store asked for (``Retry-After``) is kept to, and spread upwards.
+    """
+    import random
+
+    spread = random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
+    asked = error.retry_after if error and error.retry_after else 0.0
+    return max(min(_FIRST * (1 << tries - 1), _LAST) * spread, asked * (0.5 + spread))
