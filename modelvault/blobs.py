@@ -9,18 +9,24 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from modelvault import layout
+from modelvault.cache import content_key
 from modelvault.canonical import Digest, digest_of
 from modelvault.errors import Code, CommitUncertain, Corrupt, InvalidInput, StoreError, Unsupported, VaultError, shown
 from modelvault.paths import portable_path, portable_paths
 from modelvault.stores import Content, Key, KeyExists, KeyMissing, Span, Store
+from modelvault.stores.pace import LONGEST_PAUSE, PASSING, TRIES, pause
 from modelvault.wire import File, Part
 
 __all__ = ["INLINE_LIMIT", "Blobs", "Source", "described", "parallel", "sources", "walk"]
+
+Flight = Callable[[Key], AbstractContextManager[Callable[[], object]]]
 
 INLINE_LIMIT = 8 * 1024
 """The smallest files of a version are kept in its manifest while they add up to no more than this many bytes."""
@@ -28,7 +34,6 @@ INLINE_LIMIT = 8 * 1024
 _CHUNK = 1024 * 1024
 _WINDOW = 8 * _CHUNK
 _WORKERS = 8
-_TRIES = 4
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -179,12 +184,13 @@ class _PartContent:
         self._part = part
         self._offset = offset
         self.size = part.size
+        self.arrived: Callable[[], object] = _ignored  # called whenever bytes have come
+        self.failure: StoreError | None = None  # of the store, if it failed
 
     def chunks(self) -> Iterator[bytes]:
         hasher = _hasher(self._part.digest)
         for begin in range(0, self.size, _WINDOW):
-            span = Span(self._offset + begin, min(_WINDOW, self.size - begin))
-            for chunk in self._window(span):
+            for chunk in self.window(begin):
                 hasher.update(chunk)
                 yield chunk
         if hasher.hexdigest() != self._part.digest.partition(":")[2]:
@@ -195,10 +201,17 @@ class _PartContent:
                 ref=self._key,
             )
 
-    def _window(self, span: Span) -> list[bytes]:
+    def window(self, begin: int) -> list[bytes]:
+        """The bytes from `begin` on, as many as are asked for at once; not verified."""
         chunks: list[bytes] = []
+
+        def sink(_: int, chunk: bytes) -> None:
+            chunks.append(bytes(chunk))
+            self.arrived()
+
+        span = Span(self._offset + begin, min(_WINDOW, self.size - begin))
         try:
-            self._store.fetch(self._key, [span], lambda _, chunk: chunks.append(bytes(chunk)))
+            self._store.fetch(self._key, [span], sink)
         except KeyMissing:
             raise Corrupt(
                 f"the blob {self._key} is missing",
@@ -206,7 +219,14 @@ class _PartContent:
                 hint="restore it from a copy of the vault; 'modelvault verify' lists what else is gone",
                 ref=self._key,
             ) from None
+        except StoreError as error:
+            self.failure = error
+            raise
         return chunks
+
+
+def _ignored() -> None:
+    pass
 
 
 def _hasher(digest: str) -> Any:
@@ -224,11 +244,15 @@ def _hasher(digest: str) -> Any:
 
 
 class Blobs:
-    """The blobs of a store, and the reader's cache of verified parts in front of them."""
+    """The blobs of a store, and the reader's cache of verified parts in front of them.
 
-    def __init__(self, store: Store, cache: Store | None = None) -> None:
+    `flight` is entered with the key of a part that the cache lacks, and gives a function to be called as bytes arrive.
+    """
+
+    def __init__(self, store: Store, cache: Store | None = None, flight: Flight | None = None) -> None:
         self.store = store
         self.cache = cache
+        self._flight = flight or (lambda _: nullcontext(_ignored))
 
     def put(self, data: bytes) -> str:
         """Store `data`; the name of its blob."""
@@ -282,6 +306,16 @@ class Blobs:
         """All bytes of a small blob, verified by its name.  Raises as `chunks`."""
         return b"".join(self._part(Part(digest=name.partition(".")[0], size=size, blob=name)))
 
+    def keep(self, part: Part) -> None:
+        """See to it that the cache, if there is one, holds the bytes of `part`, verified.
+
+        Raises:
+            Corrupt: as `chunks`.
+            StoreError: the store cannot give them, or the cache cannot take them.
+        """
+        if self.cache is not None:
+            self._kept(part, self._stored(part), self.cache)
+
     def _put_file(self, source: Source, file: File) -> File:
         if file.inline is not None or (name := self._put(source, source.digest)) == source.digest:
             return file
@@ -296,7 +330,7 @@ class Blobs:
         """
         name: str = digest
         failed: StoreError | None = None
-        for _ in range(_TRIES):
+        for tries in range(1, TRIES + 1):
             key = Key(layout.blob(name))
             try:
                 self.store.create(key, content)
@@ -305,12 +339,23 @@ class Blobs:
                     return name
                 name = f"{digest}.{os.urandom(8).hex()}"
             except StoreError as error:
-                failed = error
-                if error.code != Code.STORE_FAILED and self._size(key, error) != content.size:
+                failed, wait = error, pause(tries, error)
+                if error.code == Code.STORE_UNREACHABLE:
+                    self._reach(key, error)
+                if (error.code not in PASSING or wait > LONGEST_PAUSE) and self._size(key, error) != content.size:
                     raise
+                if tries < TRIES:
+                    time.sleep(wait)
             else:
                 return name
         raise failed or StoreError(f"no name is free for {digest}", code=Code.STORE_FAILED, ref=digest)
+
+    def _reach(self, key: Key, failed: StoreError) -> None:
+        """The store answers again; else what it failed with is all that there is to say: no blob is ever in doubt for long."""
+        try:
+            next(iter(self.store.list(key, limit=1)), None)
+        except VaultError:
+            raise failed from None
 
     def _size(self, key: Key, doubt: StoreError | None) -> int | None:
         try:
@@ -334,31 +379,51 @@ class Blobs:
         if self.cache is None:
             yield from stored.chunks()
             return
-        algorithm, _, hexed = part.digest.partition(":")
-        key = Key(f"{algorithm}/{hexed[:2]}/{hexed}")
-        kept = _PartContent(self.cache, key, part, 0)
         try:
-            if not self._intact(kept, key):
-                self.cache.create(key, stored)
-        except KeyExists:
-            pass  # another process was faster; what it put is verified below, like anything else
-        except StoreError:
+            kept = self._kept(part, stored, self.cache)
+        except StoreError as error:
+            if error is stored.failure:
+                raise
             yield from stored.chunks()  # the cache cannot take it; the store may still give it
             return
-        try:
-            yield from kept.chunks()
-        except Corrupt as error:
+        hasher, source = _hasher(part.digest), kept
+        for begin in range(0, part.size, _WINDOW):
+            try:
+                chunks = source.window(begin)
+            except (Corrupt, StoreError):
+                if source is stored:
+                    raise
+                source = stored  # what was kept was removed meanwhile
+                chunks = source.window(begin)
+            for chunk in chunks:
+                hasher.update(chunk)
+                yield chunk
+        if hasher.hexdigest() != part.digest.partition(":")[2]:
             message = f"the cached copy of {part.digest} changed while it was read"
-            raise StoreError(message, code=Code.STORE_FAILED, hint="run it again", ref=key) from error
+            raise StoreError(message, code=Code.STORE_FAILED, hint="run it again", ref=part.digest)
 
-    def _intact(self, kept: _PartContent, key: Key) -> bool:
-        """The cached copy is there and right; a damaged one is dropped."""
-        assert self.cache is not None
+    def _kept(self, part: Part, stored: _PartContent, cache: Store) -> _PartContent:
+        """What the cache has of `part`; that is `stored`, verified, if it had nothing."""
+        key = content_key(part.digest)
+        kept = _PartContent(cache, key, part, 0)
+        if not _intact(kept, cache, key):
+            with self._flight(key) as stored.arrived:
+                if not _intact(kept, cache, key):
+                    with suppress(KeyExists):  # another process was faster; its bytes are verified when they are read
+                        cache.create(key, stored)
+        return kept
+
+
+def _intact(kept: _PartContent, cache: Store, key: Key) -> bool:
+    """The copy that `cache` has is right; one that is damaged is dropped, and there may be another behind it."""
+    for _ in range(2):
         try:
             for _ in kept.chunks():
                 pass
         except Corrupt as error:
-            if error.code != Code.BLOB_MISSING:
-                self.cache.delete(key)
-            return False
-        return True
+            if error.code == Code.BLOB_MISSING:
+                return False
+            cache.delete(key)
+        else:
+            return True
+    return False

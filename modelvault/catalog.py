@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import warnings
+from typing import TYPE_CHECKING, NamedTuple
 
 from modelvault import layout, reference
 from modelvault.blobs import Blobs
 from modelvault.cache import Records
-from modelvault.errors import Code, Corrupt, InvalidInput, NotFound, shown
+from modelvault.errors import Code, Corrupt, InvalidInput, NotFound, StaleAlias, StoreError, shown
 from modelvault.journal import Journal
 from modelvault.reference import AliasRef, DigestRef, Number, NumberRef, RangeRef, Ref
 from modelvault.stores import KeyMissing, Store
 from modelvault.wire import Claim, Manifest, Move, Note, Target, read_manifest
+
+if TYPE_CHECKING:
+    from modelvault.cache.heads import Heads
 
 __all__ = ["Catalog", "Found"]
 
@@ -20,19 +24,24 @@ _JOURNALS = 4096
 
 
 class Found(NamedTuple):
-    """A version that a ref resolved to.  `key` is the record that pins its digest: a claim or a move."""
+    """A version that a ref resolved to.  `key` is the record that pins its digest: a claim or a move.
+
+    `stale` is None, or how many seconds ago the store confirmed it, where it could not be asked now.
+    """
 
     model: str
     target: Target
     key: str
+    stale: float | None = None
 
 
 class Catalog:
     """The records of a vault, as nouns."""
 
-    def __init__(self, records: Records, blobs: Blobs) -> None:
+    def __init__(self, records: Records, blobs: Blobs, heads: Heads | None = None) -> None:
         self.records = records
         self.blobs = blobs
+        self.heads = heads
         self._manifests: dict[str, Manifest] = {}
         self._journals: dict[tuple[str, str], Journal[Move]] = {}
 
@@ -64,7 +73,7 @@ class Catalog:
         if known is not None:
             return known
         names = {"model": model, "alias": alias}
-        made = Journal(self.records, layout.journal(model, alias), Move, names)
+        made = Journal(self.records, layout.journal(model, alias), Move, names, self.heads)
         if len(self._journals) >= _JOURNALS:
             self._journals.clear()
         return self._journals.setdefault((model, alias), made)
@@ -144,8 +153,11 @@ class Catalog:
                 return note if note.kind == "yank" else None
         return None
 
-    def resolve(self, ref: Ref) -> Found:
+    def resolve(self, ref: Ref, *, offline: bool = False) -> Found:
         """The version that `ref` names: exactly that, or an error.
+
+        With `offline`, where the store cannot be reached, a plain alias means what it last meant, and `StaleAlias` says so.
+        For readers alone: who writes must know what is there.
 
         Raises:
             NotFound: nothing answers to it; the hint lists what there is.
@@ -156,7 +168,12 @@ class Catalog:
                 return self._claimed(model, number)
             case AliasRef(model, alias):
                 journal = self.journal(model, alias)
-                move = journal.newest()
+                try:
+                    move = journal.newest()
+                except StoreError as error:
+                    if error.code == Code.STORE_UNREACHABLE and offline and not (ref.back or ref.at):
+                        return self._remembered(ref, journal, error)
+                    raise
                 if ref.back or ref.at or move is None:
                     move = self._past(ref, journal, move or self.newest(model, alias))
                 if move.target is None:
@@ -169,6 +186,21 @@ class Catalog:
 
     def _claimed(self, model: str, number: str) -> Found:
         return Found(model, self.claim(model, number).target, layout.claim(model, number))
+
+    def _remembered(self, ref: AliasRef, journal: Journal[Move], error: StoreError) -> Found:
+        """What the alias meant when the store last answered; `error` if nobody has seen that."""
+        known = journal.remembered()
+        if known is None:
+            raise error
+        move, stale = known
+        if move.target is None:
+            raise _retired(ref, move)
+        warning = StaleAlias(
+            f"{ref} is {ref.model}:{move.version} as of {_age(stale)} ago: the store at {shown(self.store.url)} "
+            f"cannot be reached ({shown(error)})"
+        )
+        warnings.warn(warning, stacklevel=4)  # whoever called a verb of the vault
+        return Found(ref.model, move.target, layout.entry(journal.folder, move.seq), stale)
 
     def _past(self, ref: AliasRef, journal: Journal[Move], newest: Move) -> Move:
         """The move that `ref` means, at or before the newest."""
@@ -224,6 +256,13 @@ class Catalog:
 
     def _folders(self, prefix: str) -> list[str]:
         return [layout.folder_name(entry.key) for entry in self.store.list(prefix) if entry.key.endswith("/")]
+
+
+def _age(seconds: float) -> str:
+    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} seconds"
 
 
 def _retired(ref: AliasRef, move: Move) -> NotFound:

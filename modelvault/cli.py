@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,8 +20,11 @@ from modelvault import __version__, errors
 from modelvault.errors import Code, InvalidInput, VaultError, shown
 
 if TYPE_CHECKING:
+    from modelvault.cache import Cache
     from modelvault.display.records import Published
     from modelvault.display.text import View
+    from modelvault.upkeep.cached import Checked
+    from modelvault.upkeep.verify import Report
     from modelvault.vault import Vault
     from modelvault.version import Version
     from modelvault.wire import Note
@@ -82,7 +86,9 @@ def _run(arguments: list[str]) -> int:
     try:
         given = _given(arguments)
         as_json = given.json
-        answer = VERBS[given.verb][0](given)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            answer = VERBS[given.verb][0](given)
     except SystemExit as done:  # --help and --version
         return int(done.code or 0)
     except KeyboardInterrupt:
@@ -98,6 +104,10 @@ def _run(arguments: list[str]) -> int:
         return _fail(1, _fault("Unexpected", f"{type(error).__name__}: {error}"), as_json)
     _say(answer.data) if as_json else _show(answer.view)
     return answer.code
+
+
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"warning: {shown(message, sys.maxsize)}", file=sys.stderr)
 
 
 def _say(data: object) -> None:
@@ -290,8 +300,11 @@ def show(given: Given) -> Answer:
 
     vault = _vault(given)
     version = vault.version(given.ref)
+    if version.stale is not None:  # what has been said of it since cannot be asked for
+        since = {"aliases": None, "yanked": None, "remarks": None, "stale": version.stale}
+        return Answer(data.version_data(version.manifest, version.claim) | since, str(version))
     found, aliases = _published(version), vault.aliases(version.model)
-    return Answer(data.published_data(found, aliases), records.version_card(found, aliases))
+    return Answer(data.published_data(found, aliases) | {"stale": None}, records.version_card(found, aliases))
 
 
 @_verb("models")
@@ -421,16 +434,91 @@ def diff(given: Given) -> Answer:
 )
 def verify(given: Given) -> Answer:
     """Check what is stored, and report all that is wrong."""
+    return _reported(_vault(given).verify(given.ref, level=given.level))
+
+
+def _reported(report: Report | Checked) -> Answer:
     from dataclasses import fields
 
     from modelvault.display.records import problem_card
 
-    report = _vault(given).verify(given.ref, level=given.level)
     outage = all(isinstance(problem, errors.StoreError) for problem in report.problems)
     code = 0 if report.ok else min(map(_exit, report.problems)) if outage else EXITS[errors.Corrupt]
     said = {one.name: getattr(report, one.name) for one in fields(report)} | {"ok": report.ok}
     said["problems"] = [_data(problem) for problem in report.problems]
     return Answer(said, problem_card(str(report).partition("\n")[0], report.problems), code)
+
+
+@_verb(
+    "prefetch fraud@prod fraud:1.4.2",
+    _arg(
+        "refs", metavar="REF", nargs="+", help="what is to be loaded later, perhaps where the store cannot be reached"
+    ),
+)
+def prefetch(given: Given) -> Answer:
+    """Bring all that loading these versions needs into the cache."""
+    from modelvault.display.records import size_text
+    from modelvault.display.text import Table
+
+    found = _vault(given).prefetch(*given.refs)
+    said = [
+        {"ref": one.ref, "digest": one.digest, "files": len(one.files), "size": one.size, "asked": ref}
+        for one, ref in zip(found, given.refs, strict=True)
+    ]
+    rows = [(one["ref"], one["files"], size_text(int(str(one["size"]))), one["digest"]) for one in said]
+    return Answer(said, Table(("VERSION", "FILES", "SIZE", "DIGEST"), rows))
+
+
+@_verb(
+    "cache prune --to 10GB",
+    _arg("what", metavar="WHAT", choices=("ls", "verify", "prune", "forget"), help="ls, verify, prune or forget"),
+    _arg("url", metavar="URL", nargs="?", help="with forget: the vault that was made anew, or set back on purpose"),
+    _arg("--to", metavar="SIZE", help="with prune: such as 10GB or 512MiB; 0 for all; default: the limit"),
+)
+def cache(given: Given) -> Answer:
+    """List, verify or prune what is kept of remote vaults."""
+    from modelvault.vault import cache_at
+
+    if (given.url is None) == (given.what == "forget") or (given.to is not None and given.what != "prune"):
+        raise InvalidInput(
+            "URL goes with forget, and --to with prune", code=Code.BAD_VALUE, hint="see 'modelvault cache --help'"
+        )
+    kept = cache_at()
+    match given.what:
+        case "ls":
+            return _cached(kept)
+        case "verify":
+            from modelvault.upkeep.cached import verify
+
+            return _reported(verify(kept))
+        case "prune":
+            return _pruned(kept, given.to)
+        case _:
+            return _forgotten(kept, given.url)
+
+
+def _cached(kept: Cache) -> Answer:
+    from modelvault.display import cached
+
+    entries, vaults = kept.entries(), kept.vaults()
+    return Answer(cached.cache_data(kept, entries, vaults), cached.cache_card(kept, entries, vaults))
+
+
+def _pruned(kept: Cache, to: str | None) -> Answer:
+    from modelvault.cache import room
+    from modelvault.display import cached
+
+    gone = kept.prune(None if to is None else room.size(to))
+    left = kept.entries()
+    return Answer(cached.pruned_data(gone, left), cached.pruned_text(gone, left))
+
+
+def _forgotten(kept: Cache, url: str) -> Answer:
+    if kept.forget(url):
+        return Answer({"forgotten": url}, f"forgot what was seen of {url}")
+    known = ", ".join(one.url for one in kept.vaults() if one.url) or "none"
+    message, hint = f"nothing is remembered of {shown(url)}", f"vaults: {shown(known)}"
+    raise errors.NotFound(message, code=Code.KEY_MISSING, hint=hint, ref=url)
 
 
 @_verb("demo", _arg("--dir", metavar="DIR", type=Path, help="for its vault; if left out, a new temporary folder"))

@@ -29,6 +29,7 @@ __all__ = [
     "InvalidInput",
     "NotFound",
     "Refused",
+    "StaleAlias",
     "StoreError",
     "Unsupported",
     "Untrusted",
@@ -89,6 +90,7 @@ class Code(StrEnum):
     STORE_FULL = "store-full"
     STORE_BUSY = "store-busy"
     STORE_UNREACHABLE = "store-unreachable"
+    STORE_MISSING = "store-missing"
     # CommitUncertain
     COMMIT_UNCERTAIN = "commit-uncertain"
 
@@ -204,3 +206,10 @@ class CommitUncertain(VaultError):
         super().__init__(message, code=code, hint=hint, ref=ref)
         self.key = key
         self.txn = txn
+
+
+class StaleAlias(UserWarning):
+    """The store cannot be reached, and an alias was resolved to what it was when the store last answered.
+
+    To refuse that: ``warnings.simplefilter("error", StaleAlias)``.
+    """

@@ -13,12 +13,12 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from modelvault import layout
 from modelvault.cache import Records, Stored
 from modelvault.canonical import Digest, digest_of
-from modelvault.errors import Code, Conflict, Corrupt
+from modelvault.errors import Code, Conflict, Corrupt, shown
 from modelvault.stores import Key, KeyMissing, Taken
 from modelvault.stores.commit import commit
 from modelvault.wire import Move, Note, Target, seal
@@ -30,6 +30,7 @@ AnyEntry = TypeVar("AnyEntry", Move, Note)
 _PARALLEL_FROM, _WORKERS = 32, 16
 _TRIES = 500
 _LONGEST_PAUSE = 0.1
+_BETWEEN = 1.0
 """Seconds."""
 
 
@@ -49,19 +50,36 @@ class Slot:
         return max(now, self._not_before) if self._not_before else now
 
 
+class _Heads(Protocol[AnyEntry]):
+    """What any process of this user has seen last: see `modelvault.cache.heads`."""
+
+    def newest(self, folder: str, names: Mapping[str, str]) -> tuple[Stored[AnyEntry], float] | None: ...
+    def saw(self, folder: str, stored: Stored[AnyEntry]) -> None: ...
+
+
 class Journal(Generic[AnyEntry]):
     """The journal in one folder, of entries of one kind whose `names` say which journal they belong to.
 
-    It remembers the newest entry that it has seen, and refuses what does not follow from it.  Safe for threads, and
-    without a lock: none could be left locked in a forked child.
+    It remembers the newest entry that it has seen, and refuses what does not follow from it; and what other processes of
+    this user have seen, if there are `heads`.  Safe for threads, and without a lock: none could be left locked in a forked
+    child.
     """
 
-    def __init__(self, records: Records, folder: str, kind: type[AnyEntry], names: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        records: Records,
+        folder: str,
+        kind: type[AnyEntry],
+        names: Mapping[str, str],
+        heads: _Heads[AnyEntry] | None = None,
+    ) -> None:
         self.records = records
         self.folder = folder
         self.kind: type[AnyEntry] = kind
         self.names = names
         self._head: Stored[AnyEntry] | None = None
+        self._heads: _Heads[AnyEntry] | None = heads
+        self._confirmed = self._noted = 0.0
 
     def newest(self) -> AnyEntry | None:
         """The newest entry; None if there is none.
@@ -78,9 +96,23 @@ class Journal(Generic[AnyEntry]):
             try:
                 self.records.store.read(Key(layout.entry(self.folder, head.record.seq + 1)))
             except KeyMissing:
+                self._confirmed = time.time()
+                if self._heads:
+                    self._note(head)
                 return head.record
         head = self._listed()
         return head.record if head else None
+
+    def remembered(self) -> tuple[AnyEntry, float] | None:
+        """The newest entry that was seen, by this process or another, and how many seconds ago the store confirmed it.
+
+        Nothing is asked of the store.  None if nothing is remembered.
+        """
+        head, disk = self._head, self._on_disk()
+        record, confirmed = (head.record, self._confirmed) if head else (None, 0.0)
+        if disk and (record is None or (disk[0].record.seq, disk[1]) > (record.seq, confirmed)):
+            record, confirmed = disk[0].record, disk[1]
+        return (record, max(0.0, time.time() - confirmed)) if record else None
 
     def entry(self, seq: int) -> AnyEntry:
         """Entry `seq`.
@@ -138,35 +170,67 @@ class Journal(Generic[AnyEntry]):
         raw = seal(entry)
         key = layout.entry(self.folder, slot.seq)
         commit(self.records.store, Key(key), raw, txn=entry.txn)
-        self.records.keep(key, entry, raw)
-        self._saw(Stored(entry, digest_of(raw)))
+        self._saw(self.records.keep(key, entry, raw))
         return entry
 
     def _listed(self) -> Stored[AnyEntry] | None:
-        """The newest entry that the store lists now.  It must follow from the one that was seen before."""
-        head = self._head
-        seen = head.record.seq if head else 0
+        """The newest entry that the store lists now.  It must follow from the one that was seen before.
+
+        Where only another process has seen one, what lies between it and the newest is not read: it is checked if it
+        is the newest itself, or the one before.
+        """
+        head, disk = self._head, self._on_disk()
+        known = head.record.seq if head else 0
+        seen = max(known, disk[0].record.seq) if disk else known
         seq = next((layout.seq_of(found.key) for found in self.records.store.list(self.folder, limit=1)), 0)
         if seq < seen:
             raise Corrupt(
                 f"{self.folder} ends at entry {seq}, and this reader has seen entry {seen}",
                 code=Code.ALIAS_WENT_BACKWARDS,
-                hint="the store was restored from an older copy, or answers from a stale replica; find out which",
+                hint="the store was restored from an older copy, or answers from a stale replica: find out which"
+                + self._if_meant(),
                 ref=self.folder,
             )
-        if seq == seen:
+        if seq == known:
+            if head is not None:
+                self._saw(head)
             return head
-        chain = [self._entry(one) for one in range(seq, seen if head else seq - 1, -1)]
+        chain = [self._entry(one) for one in range(seq, known if head else seq - 1, -1)]
         newest = chain[0]
         if head is not None:
             chain.append(head)
         self._check_chain(chain)
+        if disk:
+            self._check_after(disk[0], chain)
         self._saw(newest)
         return newest
 
     def _saw(self, newest: Stored[AnyEntry]) -> None:
+        """The store has just said that `newest` is the newest."""
         if self._head is None or self._head.record.seq < newest.record.seq:
-            self._head = newest
+            self._head, self._noted = newest, 0.0
+        self._confirmed = time.time()
+        self._note(newest)
+
+    def _note(self, head: Stored[AnyEntry]) -> None:
+        """What has been confirmed is noted on disk, once a second at most."""
+        if self._heads and abs(self._confirmed - self._noted) >= _BETWEEN:
+            self._noted = self._confirmed
+            self._heads.saw(self.folder, head)
+
+    def _on_disk(self) -> tuple[Stored[AnyEntry], float] | None:
+        """The newest entry that any process has seen, and when."""
+        return self._heads.newest(self.folder, self.names) if self._heads else None
+
+    def _check_after(self, before: Stored[AnyEntry], chain: Sequence[Stored[AnyEntry]]) -> None:
+        seq = before.record.seq
+        for one in chain:
+            same, next = one.record.seq == seq, one.record.seq == seq + 1
+            if (same and one.digest != before.digest) or (next and one.record.prev != before.digest):
+                raise self._broken(one.record.seq, f"another entry {seq} was seen before", self._if_meant())
+
+    def _if_meant(self) -> str:
+        return f"; if it is meant, 'modelvault cache forget {shown(self.records.store.url)}'" if self._heads else ""
 
     def _check_still_there(self, newest: Stored[AnyEntry]) -> None:
         """A writer builds on what stands in the store, not on what it remembers: it may have been set back since."""
@@ -202,11 +266,11 @@ class Journal(Generic[AnyEntry]):
         with ThreadPoolExecutor(_WORKERS) as pool:
             yield from pool.map(self._entry, seqs)
 
-    def _broken(self, seq: int, fault: str) -> Corrupt:
+    def _broken(self, seq: int, fault: str, more: str = "") -> Corrupt:
         return Corrupt(
             f"entry {seq} of {self.folder} is broken: {fault}",
             code=Code.JOURNAL_BROKEN,
-            hint="journals are never changed: compare with a copy of the vault",
+            hint="journals are never changed: compare with a copy of the vault" + more,
             ref=layout.entry(self.folder, seq),
         )
 

@@ -13,6 +13,7 @@ __all__ = [
     "LAST_SEQ",
     "MODELS",
     "NOTES",
+    "SELF_TEST",
     "VAULT",
     "VERSIONS",
     "aliases",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 VAULT: Final = "modelvault.json"
+SELF_TEST: Final = "self-test.json"
 MODELS: Final = "models/"
 BLOBS: Final = "blobs/sha256/"
 VERSIONS, ALIASES, NOTES = "versions", "aliases", "notes"

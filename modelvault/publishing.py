@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,15 +14,15 @@ from modelvault import layout, reference
 from modelvault.blobs import Blobs, described, sources
 from modelvault.canonical import digest_of, plain, storable
 from modelvault.catalog import Catalog
-from modelvault.errors import AlreadyExists, Code, Conflict, InvalidInput, Unsupported, shown
+from modelvault.errors import AlreadyExists, Code, Conflict, InvalidInput, shown
 from modelvault.journal import pauses
 from modelvault.provenance import data_ref, environment, git
 from modelvault.reference import Level, Number
-from modelvault.stores import Key, KeyMissing, Store, Taken
+from modelvault.stores import Key, KeyMissing, Taken
 from modelvault.stores.commit import commit
-from modelvault.wire import Claim, Manifest, Provenance, Target, VaultRecord, read_sealed, record, seal, write_manifest
+from modelvault.wire import Claim, Manifest, Provenance, Target, read_sealed, record, seal, write_manifest
 
-__all__ = ["Label", "content", "ensure_vault", "metrics_of", "publish"]
+__all__ = ["Label", "content", "metrics_of", "publish"]
 
 Clock = Callable[[], datetime]
 
@@ -169,62 +168,6 @@ def publish(
         except Taken:
             pause()
     raise Conflict(f"too many publishers of {model} at once", code=Code.JOURNAL_BUSY, hint="run it again", ref=model)
-
-
-def ensure_vault(store: Store, now: datetime, *, single_writer: bool) -> None:
-    """The root record is there and of a format that this release writes, or is made.
-
-    Raises:
-        Unsupported: `no-exclusive-create`, `newer-format`.
-        InvalidInput: `bad-value`, the place is in use for something else.
-    """
-    check_exclusive(store, single_writer=single_writer)
-    try:
-        raw = store.read(Key(layout.VAULT))
-    except KeyMissing:
-        raw = _make_vault(store, now)
-    root = read_sealed(VaultRecord, raw, layout.VAULT)
-    if root.format != 1:
-        raise Unsupported(
-            f"the vault at {shown(store.url)} has format {root.format}, and this release writes format 1",
-            code=Code.NEWER_FORMAT,
-            hint="upgrade: pip install -U modelvault-sdk",
-            ref=store.url,
-        )
-
-
-def check_exclusive(store: Store, *, single_writer: bool) -> None:
-    """The store decides between writers, or there is only one.
-
-    Raises:
-        Unsupported: `no-exclusive-create`.
-    """
-    if not (store.exclusive or single_writer):
-        raise Unsupported(
-            f"the store at {shown(store.url)} cannot decide between writers",
-            code=Code.NO_EXCLUSIVE_CREATE,
-            hint="if you are the only one who writes there: open(url, single_writer=True)",
-            ref=store.url,
-        )
-
-
-def _make_vault(store: Store, now: datetime) -> bytes:
-    if next(iter(store.list("", limit=1)), None) is not None:
-        with contextlib.suppress(KeyMissing):  # another's first publish, this very moment
-            return store.read(Key(layout.VAULT))
-        raise InvalidInput(
-            f"{store.url} holds other things and is no vault",
-            code=Code.BAD_VALUE,
-            hint="name an empty or new folder: a vault has it to itself",
-            ref=store.url,
-        )
-    root = record(VaultRecord, format=1, id=os.urandom(16).hex(), created=now)
-    raw = seal(root)
-    try:
-        commit(store, Key(layout.VAULT), raw, txn=root.id)
-    except Taken as taken:
-        return taken.existing
-    return raw
 
 
 def _published(catalog: Catalog, manifest: Manifest) -> tuple[Manifest, Claim] | None:

@@ -9,12 +9,15 @@ import operator
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelvault.blobs import Blobs, Source, parallel, walk
-from modelvault.cache import Cache
 from modelvault.canonical import Digest, storable
 from modelvault.errors import AlreadyExists, Code, Corrupt, InvalidInput, NotFound, StoreError, VaultError, shown
 from modelvault.wire import File, Manifest
+
+if TYPE_CHECKING:
+    from modelvault.cache import Cache
 
 __all__ = ["Tree", "patterns"]
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from modelvault import formats, reference
 from modelvault import trust as trusted
 from modelvault.blobs import Blobs, parallel
-from modelvault.cache import Cache, Records
+from modelvault.cache import Records
 from modelvault.canonical import Digest, storable
 from modelvault.catalog import Catalog, Found
 from modelvault.errors import Code, Corrupt, InvalidInput, NotFound, StoreError, shown
@@ -30,6 +30,7 @@ from modelvault.version import Version
 from modelvault.wire import Move, Note, NoteKind, record
 
 if TYPE_CHECKING:
+    from modelvault.cache import Cache
     from modelvault.diff import Diff
     from modelvault.gates import Gate
     from modelvault.moving import Who
@@ -79,6 +80,22 @@ def _own_vault() -> Path:
     return platformdirs.user_data_path("modelvault", appauthor=False)
 
 
+def cache_at(folder: Path | None = None) -> Cache:
+    """The cache in `folder`, or in the user's own if left out, as the environment says.
+
+    `$MODELVAULT_CACHE_LAYERS` names its layers, and `$MODELVAULT_CACHE_LIMIT` its size.  Raises as `Cache`, and
+    InvalidInput `bad-value` for what is no size.
+    """
+    from modelvault.cache import Cache, room
+
+    layers, limit = os.environ.get("MODELVAULT_CACHE_LAYERS", ""), os.environ.get("MODELVAULT_CACHE_LIMIT")
+    return Cache(
+        folder or _own_cache(),
+        layers=[Path(layer) for layer in layers.split(os.pathsep) if layer],
+        limit=room.size(limit) if limit else room.LIMIT,
+    )
+
+
 def _own_cache() -> Path:
     named = os.environ.get("MODELVAULT_CACHE")
     if named:
@@ -126,8 +143,11 @@ class Vault:
         self._cached_in = cache
         self._opened: Cache | None = None
         kept = None if _is_near(store) else self._cache()
-        records = Records(store, kept.records(store.url) if kept else None)
-        self._catalog = Catalog(records, Blobs(store, kept.blobs if kept else None))
+        if kept is None:
+            self._catalog = Catalog(Records(store), Blobs(store))
+        else:
+            records, blobs = Records(store, kept.records(store.url)), Blobs(store, kept.blobs, kept.flight)
+            self._catalog = Catalog(records, blobs, kept.heads(store.url))
 
     @property
     def url(self) -> str:
@@ -237,8 +257,10 @@ class Vault:
             Untrusted: `format-not-trusted`, its format can run code, and others can write to this vault.
             Corrupt: what is stored is not what was published.
             Unsupported: its format, or a package that it needs, is not installed.
+            StoreError: the store failed.  Where it cannot be reached, what is in the cache loads all the same, by its
+                number without a request, and by its alias as it was last seen, with a warning: `StaleAlias`.
         """
-        found = self._catalog.resolve(reference.parse(ref))
+        found = self._catalog.resolve(reference.parse(ref), offline=True)
         manifest = self._catalog.manifest(found.model, found.target)
         format = formats.named(manifest.format)
         trusted.check(
@@ -266,7 +288,7 @@ class Vault:
         folder, wanted = None if to is None else Path(path_text(to, "to")), patterns(only)
         if wanted and folder is None:
             raise InvalidInput("only= needs a folder to put the files in", code=Code.BAD_VALUE, hint="fetch(ref, to=…)")
-        found = self._catalog.resolve(reference.parse(ref))
+        found = self._catalog.resolve(reference.parse(ref), offline=True)
         manifest = self._catalog.manifest(found.model, found.target)
         tree = Tree(manifest, Digest(found.target.digest), self._catalog.blobs, self._cache)
         return tree.folder() if folder is None else tree.lay(folder, wanted)
@@ -278,7 +300,21 @@ class Vault:
             NotFound: nothing answers to `ref`.
             Corrupt: its records are damaged.
         """
-        return self._version(self._catalog.resolve(reference.parse(ref)))
+        return self._version(self._catalog.resolve(reference.parse(ref), offline=True))
+
+    def prefetch(self, *refs: str) -> list[Version]:
+        """Bring all that loading these versions needs into the cache, verified; nothing is deserialised.
+
+        What it leaves there serves as a layer, too.  Of a local vault nothing is kept: it is as near as the cache.
+
+        Raises:
+            NotFound: nothing answers to a ref.
+            InvalidInput: `bad-value`, the vault was opened without a cache.
+            StoreError: the store failed, or the cache cannot take it.
+        """
+        if self._cache() is None:
+            raise InvalidInput("there is no cache to fetch to", code=Code.BAD_VALUE, hint="open(url, cache=True)")
+        return [self._prefetched(ref) for ref in map(reference.parse, refs)]
 
     def models(self) -> list[str]:
         """The names of all models, in order."""
@@ -468,17 +504,27 @@ class Vault:
     # --- parts of the verbs ----------------------------------------------------------------------------------------
 
     def _publish(self, model: str, root: Path, label: Label, said: Mapping[str, Any], actor: str | None) -> Version:
-        from modelvault import publishing
+        from modelvault import founding, publishing
         from modelvault.provenance import actor as named
 
         model = reference.model_name(model)
         if not self._ensured:
-            publishing.ensure_vault(self._store, self._clock(), single_writer=self._single_writer)
+            near = _is_near(self._store)
+            founding.found(self._store, self._clock(), single_writer=self._single_writer, tested=near)
             self._ensured = True
         manifest, claim = publishing.publish(
             self._catalog, root, model=model, label=label, content=said, actor=named(actor), clock=self._clock
         )
         return Version(manifest, claim, self)
+
+    def _prefetched(self, ref: reference.Ref) -> Version:
+        version = self._version(self._catalog.resolve(ref))
+        blobs = self._catalog.blobs
+        if blobs.cache is not None:
+            parallel(blobs.keep, [part for file in version.files for part in file.parts])
+            if version.format == "files":  # its object is a folder
+                Tree(version.manifest, Digest(version.digest), blobs, self._cache).folder()
+        return version
 
     def _version(self, found: Found) -> Version:
         claim = self._catalog.claim(found.model, found.target.version)
@@ -489,11 +535,11 @@ class Vault:
                 hint="a record was forged or restored; 'modelvault verify' tells more",
                 ref=found.key,
             )
-        return Version(self._catalog.manifest(found.model, found.target), claim, self)
+        return Version(self._catalog.manifest(found.model, found.target), claim, self, found.stale)
 
     def _cache(self) -> Cache | None:
         if self._opened is None and self._cached_in:
-            self._opened = Cache(_own_cache() if self._cached_in is True else self._cached_in)
+            self._opened = cache_at(None if self._cached_in is True else self._cached_in)
         return self._opened
 
     def _within(self, model: str, to: Version | str) -> Found:
@@ -515,10 +561,10 @@ class Vault:
 
     def _who(self, actor: str | None, reason: str) -> Who:
         """Who is about to write, if this vault may be written to."""
-        from modelvault import moving, publishing
+        from modelvault import founding, moving
         from modelvault.provenance import actor as named
 
-        publishing.check_exclusive(self._store, single_writer=self._single_writer)
+        founding.check_exclusive(self._store, single_writer=self._single_writer)
         return moving.Who(named(actor), moving.reason_given(reason), self._clock, os.urandom(16).hex())
 
 

@@ -32,6 +32,8 @@ class Version:
     manifest: Manifest
     claim: Claim
     _vault: _Vault = field(repr=False)
+    stale: float | None = None
+    """None; or, where the store could not be reached, how many seconds ago it confirmed that the alias is here."""
 
     @property
     def model(self) -> str:
@@ -135,6 +137,8 @@ class Version:
 
     def __str__(self) -> str:
         lines = [f"{self.ref}  {self.digest}"]
+        if self.stale is not None:
+            lines.append(f"  stale: the store could not be asked; it said so {self.stale:.0f} s ago")
         lines.append(f"  published {self.created:%Y-%m-%d %H:%M:%S} UTC by {shown(self.actor)}")
         lines.append(f"  {shown(self.format)}, {len(self.files)} file(s), {self.size:,} bytes")
         for name, values in (("metrics", self.metrics), ("params", self.params)):

@@ -264,6 +264,7 @@ class VaultRecord(_Record):
     format: Annotated[int, Field(ge=1)]
     id: _Txn
     created: _Instant
+    single_writer: bool = False
 
 
 class Claim(_Record):

@@ -14,7 +14,7 @@ PUBLIC = {
         "load", "open",
     },
     "modelvault.errors": {
-        "AlreadyExists", "Code", "CommitUncertain", "Conflict", "Corrupt", "InvalidInput", "NotFound", "Refused", "StoreError",
+        "AlreadyExists", "Code", "CommitUncertain", "Conflict", "Corrupt", "InvalidInput", "NotFound", "Refused", "StaleAlias", "StoreError",
         "Unsupported", "Untrusted", "VaultError", "shown",
     },
     "modelvault.formats": {"Files", "Format", "choose", "named"},
@@ -26,7 +26,7 @@ PUBLIC = {
 }  # fmt: skip
 
 VERBS = {
-    "aliases", "diff", "draft", "fetch", "history", "load", "models", "note", "notes", "promote", "publish", "rollback",
+    "aliases", "diff", "draft", "fetch", "history", "load", "models", "note", "notes", "prefetch", "promote", "publish", "rollback",
     "unyank", "url", "verify", "version", "versions", "yank",
 }  # fmt: skip
 

@@ -53,6 +53,22 @@ _CLOUDS = {
     "ssh": "sftp:SFTPStore",
 }
 """Module and class of each scheme that is kept by a server."""
+_WRAPPERS = {
+    *(
+        "async_wrapper",
+        "asynclocal",
+        "asyncwrapper",
+        "blockcache",
+        "cached",
+        "data",
+        "dir",
+        "filecache",
+        "generic",
+        "local",
+    ),
+    *("reference", "simplecache"),
+}
+"""Filesystems around others: a cache around a vault would answer with what was true once."""
 
 
 def connect(url: str | os.PathLike[str], **options: Any) -> Store:
@@ -96,6 +112,18 @@ def _cloud(scheme: str, url: str, options: dict[str, Any]) -> Store:
     return Retrying(store, deadline=options.get("deadline", 60.0))
 
 
+def _other(scheme: str, url: str, options: dict[str, Any]) -> Store | None:
+    """A filesystem of fsspec, for reading, if it knows the scheme and it is no wrapper of others."""
+    from fsspec import available_protocols
+
+    from modelvault.stores.readonly import FsspecStore
+    from modelvault.stores.wrappers import Retrying
+
+    if scheme in _WRAPPERS or scheme not in available_protocols():
+        return None
+    return Retrying(FsspecStore(url, **options), deadline=options.get("deadline", 60.0))
+
+
 def _local(path: str, options: dict[str, Any]) -> Store:
     from modelvault.stores.local import LocalStore
 
@@ -125,7 +153,10 @@ def _installed(scheme: str, url: str, options: dict[str, Any]) -> Store:
 
     found = {each.name: each for each in entry_points(group=_GROUP)}
     if scheme not in found:
-        known = ", ".join(["a path", *(f"{name}://" for name in ["file", "memory", *sorted(found)])])
+        other = _other(scheme, url, options)
+        if other is not None:
+            return other
+        known = ", ".join(["a path", *(f"{name}://" for name in ["file", "memory", *_CLOUDS, "https", *sorted(found)])])
         raise Unsupported(f"no store for {scheme}://", code=Code.UNKNOWN_STORE, hint=f"there is: {known}")
     try:
         factory = found[scheme].load()

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from modelvault.errors import Code, InvalidInput, shown
+from modelvault.stores.answers import Refusal, retry_after
+from modelvault.stores.place import Place, checked_options, needed
 from modelvault.stores.port import READ_LIMIT
-from modelvault.stores.remote import Page, Place, Refusal, Remote, checked_options, needed, retry_after
+from modelvault.stores.remote import Page, Remote
 
 __all__ = ["AzureStore"]
 

@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from modelvault.stores.answers import Refusal, retry_after
+from modelvault.stores.place import Place, checked_options, needed
 from modelvault.stores.port import READ_LIMIT
-from modelvault.stores.remote import Page, Place, Refusal, Remote, checked_options, needed, retry_after
+from modelvault.stores.remote import Page, Remote
 
 __all__ = ["GCSStore"]
 

@@ -13,20 +13,17 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import os
-import re
-import threading
 import time
-import weakref
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
-from modelvault.errors import Code, Corrupt, InvalidInput, StoreError, Unsupported, VaultError, shown
+from modelvault.errors import Code, Corrupt, InvalidInput, StoreError, VaultError, shown
+from modelvault.stores.answers import Refusal, failed, refused
+from modelvault.stores.fork import PerProcess
 from modelvault.stores.pace import LONGEST_PAUSE, PASSING, TRIES, pause
 from modelvault.stores.port import (
     Content,
@@ -41,7 +38,7 @@ from modelvault.stores.port import (
     checked_prefix,
 )
 
-__all__ = ["Page", "Place", "Refusal", "Remote", "checked_options", "needed", "retry_after"]
+__all__ = ["Page", "Remote"]
 
 PART = 8 * 1024 * 1024
 """Bytes of a request of bulk; of a whole object that goes in a single request, at most."""
@@ -54,54 +51,12 @@ _LARGEST_OFFSET = 2**63
 T = TypeVar("T")
 
 
-class Refusal(NamedTuple):
-    """What a server answered instead: an HTTP status (0 for none), its own word for it, and ``Retry-After`` in seconds."""
-
-    status: int
-    word: str = ""
-    retry_after: float | None = None
-
-
 class Page(NamedTuple):
     """A piece of a listing: names and sizes, names of folders, and the mark to go on from, None at the end."""
 
     objects: list[tuple[str, int]]
     folders: list[str]
     mark: Any
-
-
-class Place(NamedTuple):
-    """A place in a cloud: the bucket or container, the prefix in it, and what its URL says of the service, by name."""
-
-    bucket: str
-    prefix: str
-    said: Mapping[str, str]
-
-    @classmethod
-    def of(cls, url: str, *words: str) -> Place:
-        """The place at `url`, ``scheme://bucket/prefix``, optionally with ``?word=…`` for some of `words`.
-
-        Raises:
-            InvalidInput: `bad-value`, it is malformed, or holds a password.
-        """
-        from urllib.parse import parse_qsl, urlsplit
-
-        parts = urlsplit(url)
-        bad = "::" in url or parts.fragment or "@" in parts.netloc or not re.fullmatch(r"[\w.:-]+", parts.netloc)
-        prefix = parts.path.strip("/")
-        said = dict(parse_qsl(parts.query, keep_blank_values=True))
-        if bad or set(said) - set(words) or any(bit in {"", ".", ".."} for bit in prefix.split("/") if prefix):
-            raise InvalidInput(
-                f"not the URL of a place in a store: {shown(_bare(url))}",
-                code=Code.BAD_VALUE,
-                hint=f"write {parts.scheme}://bucket/folder; credentials go into options or the environment",
-            )
-        return cls(parts.netloc, prefix, said)
-
-
-def _bare(url: str) -> str:
-    """`url` without what may be secret in it."""
-    return re.sub(r"//[^/]*@", "//…@", url).partition("?")[0]
 
 
 class Remote(ABC):
@@ -126,13 +81,10 @@ class Remote(ABC):
         self.url = url
         self._prefix = f"{prefix}/" if prefix else ""
         self._deadline = deadline
-        self._mine: tuple[int, Any] = (0, None)
+        self._fs = PerProcess[Any](self._connect)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {shown(self.url)}>"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_mine": (0, None)}
 
     # --- what an adapter makes
 
@@ -207,7 +159,7 @@ class Remote(ABC):
             else:
                 self._create_in_parts(key, name, data)
         except KeyMissing as error:
-            raise self._failed(key, Code.STORE_MISSING, "is not there") from error
+            raise failed(self.url, key, Code.STORE_MISSING, "is not there") from error
 
     def fetch(self, key: Key, spans: Sequence[Span], sink: Sink) -> None:
         """Hand the bytes of `spans` to `sink`, in order.  One request for each `PART`, several at once."""
@@ -244,15 +196,7 @@ class Remote(ABC):
     @property
     def fs(self) -> Any:
         """The filesystem of this process.  That of a parent is left as it is: its connections are the parent's."""
-        pid, fs = self._mine
-        if pid == os.getpid():
-            return fs
-        with _connecting:
-            if self._mine[0] != os.getpid():
-                fs = self._connect()
-                _filesystems[id(fs)] = weakref.ref(fs)
-                self._mine = (os.getpid(), fs)
-        return self._mine[1]
+        return self._fs.get()
 
     def _name(self, key: str) -> str:
         return self._prefix + checked(key)
@@ -274,7 +218,7 @@ class Remote(ABC):
         try:
             return self._run(prefix, request)
         except KeyMissing as error:  # no folder is ever missing
-            raise self._failed(prefix, Code.STORE_MISSING, "is not there") from error
+            raise failed(self.url, prefix, Code.STORE_MISSING, "is not there") from error
 
     async def _ranged(self, key: Key, name: str, span: Span) -> tuple[Span, bytes]:
         data = await self._range(name, *span) if span.offset < _LARGEST_OFFSET else b""
@@ -354,28 +298,13 @@ class Remote(ABC):
         if isinstance(error, VaultError):
             return error
         if isinstance(error, TimeoutError):
-            return self._failed(key, Code.STORE_UNREACHABLE, "did not answer in time")
+            return failed(self.url, key, Code.STORE_UNREACHABLE, "did not answer in time")
         refusal = self._refusal(error)
         if isinstance(refusal, VaultError):
             return refusal
         if refusal is None:
             raise error
-        return self._refused(key, refusal)
-
-    def _refused(self, key: str, refusal: Refusal) -> VaultError:
-        status, word, retry_after = refusal
-        if status in {404, 410} and word not in _NO_BUCKET:
-            return KeyMissing(key)
-        if status == 412:
-            return KeyExists(key)
-        code = _code(status, word)
-        said = f"answered {status} {word}".rstrip() if status else f"cannot be reached: {word}"
-        return self._failed(key, code, said, retry_after)
-
-    def _failed(self, key: str, code: Code, said: str, retry_after: float | None = None) -> StoreError:
-        return StoreError(
-            f"{shown(self.url)} {shown(said)}", code=code, hint=_HINTS[code], ref=key, retry_after=retry_after
-        )
+        return refused(self.url, key, refusal)
 
 
 class _Answer(NamedTuple):
@@ -422,40 +351,6 @@ class _Window:
             yield self._open.popleft().result()
 
 
-_BUSY = {"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "ServerBusy", "TooManyRequests"}
-_DENIED = {
-    "AccessDenied",
-    "AuthenticationFailed",
-    "ExpiredToken",
-    "InvalidAccessKeyId",
-    "InvalidToken",
-    "NoCredentials",
-    "SignatureDoesNotMatch",
-    "TokenRefreshRequired",
-}
-_NO_BUCKET = {"NoSuchBucket", "ContainerNotFound", "ContainerBeingDeleted"}
-_HINTS = {
-    Code.STORE_BUSY: "try again later, with fewer writers at once",
-    Code.STORE_DENIED: "check the credentials, when they expire, and what they may do: docs/how-to tells the least rights",
-    Code.STORE_FAILED: "try again; if it stays so, look at the service",
-    Code.STORE_FULL: "make room, or raise the quota",
-    Code.STORE_MISSING: "correct the URL, or create the bucket first",
-    Code.STORE_UNREACHABLE: "check the network and the endpoint, then try again",
-}
-
-
-def _code(status: int, word: str) -> Code:
-    if status == 429 or word in _BUSY:
-        return Code.STORE_BUSY
-    if status in {401, 403} or word in _DENIED:
-        return Code.STORE_DENIED
-    if word in _NO_BUCKET:
-        return Code.STORE_MISSING
-    if status == 507 or "Quota" in word:
-        return Code.STORE_FULL
-    return Code.STORE_UNREACHABLE if status in {0, 502, 503, 504} else Code.STORE_FAILED
-
-
 def _pieces(content: Content, key: str, size: int) -> Iterator[bytes]:
     """The bytes of `content` in pieces of `size`.  The last comes when `content` has ended, and all was well."""
     held, given = bytearray(), 0
@@ -483,76 +378,3 @@ def _cut(spans: Sequence[Span], key: str) -> Iterator[Span]:
 
 def _short(key: str, span: Span) -> Corrupt:
     return Corrupt(f"{key} has not {span.length} bytes from {span.offset}", code=Code.DIGEST_MISMATCH, ref=key)
-
-
-def checked_options(
-    options: Mapping[str, Any], kind: Any, url: str, ours: AbstractSet[str], more: AbstractSet[str]
-) -> None:
-    """Every one of `options` is one of the filesystem `kind`, or of `more`, and none is one of `ours`.
-
-    Raises:
-        InvalidInput: `bad-value`, with the names that are not, and never their values.
-    """
-    import inspect
-
-    named = {name for name, one in inspect.signature(kind.__init__).parameters.items() if one.kind != one.VAR_KEYWORD}
-    known = (named | more) - ours - {"self"}
-    unknown = sorted(set(options) - known)
-    if unknown:
-        raise InvalidInput(
-            f"{shown(url)} has no such options: {shown(', '.join(unknown))}",
-            code=Code.BAD_VALUE,
-            hint=f"there is: {', '.join(sorted(known))}",
-        )
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that ``Retry-After`` asks for, as a number or a date (RFC 9110, 10.2.3)."""
-    from datetime import UTC, datetime
-    from email.utils import parsedate_to_datetime
-
-    said = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
-    with contextlib.suppress(ValueError):
-        return max(0.0, float(said))
-    with contextlib.suppress(ValueError, TypeError):
-        return max(0.0, (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds())
-    return None
-
-
-def needed(module: str, extra: str, url: str) -> None:
-    """`module` is installed, as `extra` of this package would do.
-
-    Raises:
-        Unsupported: `extra-missing`, with the command.
-    """
-    from importlib.util import find_spec
-
-    if find_spec(module) is None:
-        raise Unsupported(
-            f"a vault at {shown(url)} needs the package {module}, which is not installed",
-            code=Code.EXTRA_MISSING,
-            hint=f"pip install 'modelvault-sdk[{extra}]'",
-        )
-
-
-_connecting = threading.Lock()
-_filesystems: dict[int, weakref.ref[Any]] = {}
-"""By `id`, those that this process has made."""
-_inherited = list[Any]()
-"""Those that a parent has made.  To drop one would close what the parent uses."""
-
-
-def _after_fork() -> None:
-    """What a parent has made stays as it is: neither used nor closed, not even at the end."""
-    global _connecting  # noqa: PLW0603 - it may be held by a thread that is not here
-    _connecting = threading.Lock()
-    theirs = [fs for made in _filesystems.values() if (fs := made()) is not None]
-    _filesystems.clear()
-    _inherited.extend(theirs)
-    for finalizer in tuple(weakref.finalize._registry):  # type: ignore[attr-defined] # noqa: SLF001 - no other way
-        peeked = finalizer.peek()
-        if peeked and any(peeked[0] is fs for fs in theirs):
-            finalizer.detach()
-
-
-os.register_at_fork(after_in_child=_after_fork)

@@ -6,8 +6,10 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from modelvault.stores.answers import Refusal, retry_after
+from modelvault.stores.place import Place, checked_options, needed
 from modelvault.stores.port import READ_LIMIT
-from modelvault.stores.remote import Page, Place, Refusal, Remote, checked_options, needed, retry_after
+from modelvault.stores.remote import Page, Remote
 
 __all__ = ["S3Store"]
 

@@ -55,7 +55,9 @@ OWN = {
     "modelvault", "modelvault.blobs", "modelvault.cache", "modelvault.canonical", "modelvault.catalog", "modelvault.diff",
     "modelvault.errors", "modelvault.formats", "modelvault.formats.pickled", "modelvault.journal", "modelvault.layout",
     "modelvault.paths", "modelvault.reference", "modelvault.stores", "modelvault.stores.commit", "modelvault.stores.local",
-    "modelvault.stores.port", "modelvault.stores.posix", "modelvault.tree", "modelvault.trust", "modelvault.vault",
+    "modelvault.stores.pace",
+    "modelvault.stores.pace", "modelvault.stores.port", "modelvault.stores.posix", "modelvault.tree", "modelvault.trust",
+    "modelvault.vault",
     "modelvault.version", "modelvault.wire",
 }  # fmt: skip
 STANDARD = {

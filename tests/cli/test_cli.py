@@ -290,13 +290,14 @@ def test_choices_are_those_of_the_api():
         ("publish", "bump"): set(get_args(Bump)),
         ("note", "kind"): set(get_args(NoteKind)),
         ("verify", "level"): set(get_args(Level)),
+        ("cache", "what"): {"ls", "verify", "prune", "forget"},
     }
 
 
 def test_every_verb_is_a_verb_of_a_vault():
     verbs = {name for name, value in vars(mv.Vault).items() if callable(value) and not name.startswith("_")}
     elsewhere = {"draft", "load", "notes", "version"}  # a block, an object, and what `show` shows
-    assert set(cli.VERBS) == verbs - elsewhere | {"show", "demo"}
+    assert set(cli.VERBS) == verbs - elsewhere | {"show", "demo", "cache"}
 
 
 @pytest.mark.parametrize("verb", cli.VERBS)

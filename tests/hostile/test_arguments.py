@@ -160,6 +160,7 @@ VERBS: dict[str, tuple[Callable[..., object], tuple[str, ...], dict[str, object]
     "load": (Vault.load, ("ref",), {"ref": "m@prod"}),
     "fetch": (Vault.fetch, ("ref", "to"), {"ref": "m@prod", "to": "out/{}", "only": ()}),
     "fetch_": (Vault.fetch, ("ref",), {"ref": "m@prod", "only": ()}),
+    "prefetch": (Vault.prefetch, ("refs",), {"refs": "m@prod"}),
     "version": (Vault.version, ("ref",), {"ref": "m@prod"}),
     "versions": (Vault.versions, ("model",), {"model": "m"}),
     "aliases": (Vault.aliases, ("model",), {"model": "m"}),

@@ -118,9 +118,82 @@ def test_a_package_that_cannot_start_says_what_it_lacks(installed):
 
 def test_an_unknown_scheme_is_refused_with_what_there_is(installed):
     with pytest.raises(Unsupported) as refusal:
-        connect("ftp://host/a")
+        connect("nope://host/a")
     assert refusal.value.code == Code.UNKNOWN_STORE
-    assert refusal.value.hint == "there is: a path, file://, memory://, broken://, mem2://"
+    assert refusal.value.hint.startswith("there is: a path, file://, memory://, s3://")
+    assert refusal.value.hint.endswith("https://, broken://, mem2://")
+
+
+@pytest.mark.parametrize("url", ["simplecache://a/b", "dir://a", "simplecache::s3://bucket/a", "blockcache::file:///a"])
+def test_a_cache_around_a_store_is_refused(url):
+    with pytest.raises((Unsupported, InvalidInput)):
+        connect(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://",
+        "s3:///a",
+        "s3://user:secret@bucket/a",
+        "gs://token-secret@bucket",
+        "abfs://:secret@account/c",
+        "s3://bucket/../a",
+        "s3://bucket/a//b",
+        "s3://bucket/a#b",
+        "s3://bucket/a?secret=1",
+        "sftp://user:secret@host/a",
+        "https://user:secret@host/a",
+    ],
+)
+def test_a_place_that_is_malformed_or_holds_a_password_is_refused_without_repeating_it(url):
+    with pytest.raises(InvalidInput) as refusal:
+        connect(url)
+    assert refusal.value.code == Code.BAD_VALUE
+    assert "secret" not in f"{refusal.value}{refusal.value.hint}".replace("secret=1", "")
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/a", "gs://bucket/a", "abfs://container/a"])
+def test_an_option_that_the_service_does_not_have_is_refused_by_name_alone(url):
+    with pytest.raises(InvalidInput, match="sekret") as refusal:
+        connect(url, sekret="hidden")
+    assert "hidden" not in f"{refusal.value}{refusal.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("url", "module", "extra"),
+    [
+        ("s3://b", "s3fs", "s3"),
+        ("gs://b", "gcsfs", "gcs"),
+        ("abfs://c", "adlfs", "azure"),
+        ("sftp://h/a", "paramiko", "sftp"),
+    ],
+)
+def test_what_is_not_installed_is_named_with_the_command(url, module, extra, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(Unsupported) as refusal:
+        connect(url)
+    assert (refusal.value.code, refusal.value.hint) == (Code.EXTRA_MISSING, f"pip install 'modelvault-sdk[{extra}]'")
+    assert module in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "identity"),
+    [
+        ("s3://b/a/", {}, "s3://b/a"),
+        ("s3a://b", {}, "s3://b"),
+        ("s3://b", {"endpoint_url": "http://h:1"}, "s3://b?endpoint=http://h:1"),
+        ("s3://b/a?endpoint=http://h:1", {}, "s3://b/a?endpoint=http://h:1"),
+        ("gs://b/a", {}, "gs://b/a"),
+        ("gcs://b/a", {"endpoint_url": "http://h:1"}, "gs://b/a?endpoint=http://h:1"),
+        ("abfs://c/a", {"account_name": "acme"}, "abfs://c/a?account=acme"),
+        ("abfss://c@acme.dfs.core.windows.net/a", {}, "abfs://c/a?account=acme"),
+    ],
+)
+def test_the_identity_of_a_place_says_which_service_it_is_in(url, options, identity, monkeypatch):
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "STORAGE_EMULATOR_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    assert identity == connect(url, **options).url
 
 
 def test_a_path_imports_only_the_local_store():

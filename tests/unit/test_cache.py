@@ -282,7 +282,7 @@ def test_a_disk_that_is_behind_does_not_hold_an_alias_back(filled, tmp_path):
 def test_a_cache_makes_its_folder_for_its_user_alone(tmp_path):
     cache = Cache(tmp_path / "a" / "b" / "cache")
     assert stat.S_IMODE(cache.folder.stat().st_mode) == 0o700
-    assert isinstance(cache.blobs, LocalStore)
+    assert isinstance(cache.blobs.own, LocalStore)
     Cache(tmp_path / "a" / "b" / "cache")
 
 

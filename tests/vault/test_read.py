@@ -268,7 +268,8 @@ def test_open_touches_nothing(tmp_path):
     assert repr(vault) == f"<Vault {tmp_path / 'vault'}>"
 
 
-def test_a_vault_that_is_made_anew_does_not_answer_with_the_old_one(tmp_path):
+def test_a_vault_that_is_made_anew_is_not_taken_for_the_old_one_until_that_is_forgotten(tmp_path):
+    from modelvault.cache import Cache
     from modelvault.stores.memory import MemoryStore
     from modelvault.stores.wrappers import Wrapper
 
@@ -280,7 +281,14 @@ def test_a_vault_that_is_made_anew_does_not_answer_with_the_old_one(tmp_path):
 
     for thing in ("old", "new"):
         vault = Vault(Far(MemoryStore()), cache=tmp_path / "cache")
-        vault.promote("fraud@prod", vault.publish("fraud", thing), reason="r")
+        version = vault.publish("fraud", thing)
+        if thing == "new":
+            with pytest.raises(mv.errors.Corrupt) as caught:
+                vault.promote("fraud@prod", version, reason="r")
+            assert caught.value.code == Code.ALIAS_WENT_BACKWARDS
+            assert "modelvault cache forget far://away" in caught.value.hint
+            assert Cache(tmp_path / "cache").forget("far://away")
+        vault.promote("fraud@prod", version, reason="r")
         assert Vault(vault._store, cache=tmp_path / "cache").load("fraud@prod") == thing
 
 

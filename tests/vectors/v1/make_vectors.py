@@ -144,6 +144,7 @@ def nested(depth: int) -> Any:
 
 VALID: dict[str, bytes] = {
     "vault": sealed(VAULT),
+    "vault-of-a-single-writer": sealed(VAULT | {"single_writer": True}),
     "vault-with-an-unknown-member": sealed(VAULT | {"region": "eu"}),
     "manifest-smallest": FIRST,
     "manifest-with-everything": canonical(manifest(**EVERYTHING)),
@@ -264,6 +265,7 @@ INVALID: dict[str, bytes] = {
     "note-with-an-instant-without-zone": sealed(NOTE | {"at": "2026-11-23T07:49:15.000000"}),
     "note-with-an-instant-without-fraction": sealed(NOTE | {"at": "2026-11-23T07:49:15Z"}),
     "note-with-an-instant-that-never-was": sealed(NOTE | {"at": "2026-02-30T07:49:15.000000Z"}),
+    "vault-of-a-single-writer-in-words": sealed(VAULT | {"single_writer": "yes"}),
     "vault-of-format-0": sealed(VAULT | {"format": 0}),
     "claim-with-a-model-in-upper-case": sealed(CLAIM | {"model": "Fraud"}),
     "claim-with-a-model-of-a-reserved-name": sealed(CLAIM | {"model": "con"}),

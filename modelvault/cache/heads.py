@@ -1,0 +1,106 @@
+"""Heads: the newest move of each alias that any process of this user has seen.
+
+They serve two ends.  A store that lists less than was seen was set back, or answers from a stale replica, and is told
+apart from a rollback.  And where the store cannot be reached, an alias still means what it last meant.
+
+Each is a file under its move's own key, written once and never changed, so what is remembered grows and never shrinks,
+whoever writes when.  The time of the file says when the store last confirmed it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import NamedTuple
+
+from modelvault import layout
+from modelvault.cache import Stored
+from modelvault.cache.shelf import Shelf
+from modelvault.canonical import digest_of
+from modelvault.errors import Corrupt, StoreError, VaultError
+from modelvault.stores import Key, KeyMissing
+from modelvault.stores.local import LocalStore
+from modelvault.wire import Move, read_sealed
+
+__all__ = ["Head", "Heads"]
+
+_SPARED = 3600
+"""Seconds that an older head stays: who is listing the folder meanwhile must find one."""
+
+
+class Head(NamedTuple):
+    """A move, and when the store last confirmed that it is the newest: seconds since the epoch."""
+
+    stored: Stored[Move]
+    confirmed: float
+
+
+class Heads:
+    """The heads of one vault."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+
+    def newest(self, folder: str, names: Mapping[str, str]) -> Head | None:
+        """What is remembered of the journal in `folder`, whose moves bear `names`; None if that is nothing."""
+        found = [head for store in self._shelf.all if (head := self._newest(store, folder, names))]
+        return max(found, key=lambda head: (head.stored.record.seq, head.confirmed), default=None)
+
+    def saw(self, folder: str, stored: Stored[Move]) -> None:
+        """The store has just said that `stored` is the newest move.  No failure leaves: it is a memory, not a record."""
+        own, key = self._shelf.own, Key(layout.entry(folder, stored.record.seq))
+        if own is None:
+            return
+        with suppress(OSError, VaultError):
+            try:
+                os.utime(f"{own.url}/{key}", follow_symlinks=False)
+            except FileNotFoundError:
+                own.create(key, stored.raw)
+                _drop_before(own, folder, key)
+
+    def _newest(self, store: LocalStore, folder: str, names: Mapping[str, str]) -> Head | None:
+        for _ in range(10):
+            try:
+                for key in _keys(store, folder):
+                    head = self._read(store, key, names)
+                    if head is not None:
+                        return head
+            except KeyMissing:  # dropped, for a newer one has come
+                continue
+            except StoreError:
+                break
+            break
+        return None
+
+    def _read(self, store: LocalStore, key: Key, names: Mapping[str, str]) -> Head | None:
+        """The head at `key`; a damaged one is dropped, and None."""
+        try:
+            seq, raw = layout.seq_of(key), store.read(key)
+            move = read_sealed(Move, raw, key)
+            if move.seq == seq and all(getattr(move, name) == text for name, text in names.items()):
+                return Head(Stored(move, digest_of(raw), raw), _time(store, key))
+        except Corrupt:
+            pass
+        if store is self._shelf.own:
+            store.delete(key)
+        return None
+
+
+def _time(store: LocalStore, key: Key) -> float:
+    try:
+        return os.stat(f"{store.url}/{key}", follow_symlinks=False).st_mtime
+    except OSError:
+        raise KeyMissing(key) from None
+
+
+def _drop_before(own: LocalStore, folder: str, newest: Key) -> None:
+    """Remove heads that are older than `newest`, which is there."""
+    for key in _keys(own, folder):
+        if key > newest and _time(own, key) < time.time() - _SPARED:
+            own.delete(key)
+
+
+def _keys(store: LocalStore, folder: str) -> list[Key]:
+    return [entry.key for entry in store.list(folder) if not entry.key.endswith("/")]

@@ -1,0 +1,101 @@
+"""What each verb asks of an S3 server, counted in front of it: what a bucket charges, and what each start-up waits for."""
+
+import os
+
+import pytest
+
+import modelvault as mv
+
+from ..servers.proxy import HTTPProxy
+
+SMALL, LARGE = 100, 20_000
+
+
+@pytest.fixture(scope="module")
+def proxy(s3_server):
+    with HTTPProxy(s3_server) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def place(s3_server, proxy, tmp_path_factory):
+    """A vault: `small:1.0.0` and `small:1.1.0` stand in their claims, `large:1.0.0` has three blobs; each has a `prod`."""
+    place = s3_server.place()
+    folder = tmp_path_factory.mktemp("large")
+    for number in range(3):
+        (folder / f"{number}").write_bytes(os.urandom(LARGE))
+    vault = mv.open(place.url, cache=False, **place.options)
+    for version in (vault.publish("small", 1), vault.publish("small", 2, bump="minor"), vault.publish("large", folder)):
+        vault.promote(f"{version.model}@prod", version, reason="x")
+    return place.through(proxy)
+
+
+@pytest.fixture
+def asked(place, proxy, tmp_path):
+    """The requests of a verb in a new vault object, by method; the cache is this test's."""
+
+    def count(verb, vault=None):
+        vault = vault or mv.open(place.url, cache=tmp_path / "cache", trust="pickle", **place.options)
+        vault.models()  # the connection, and what it asks for credentials, are not the verb's
+        proxy.clear()
+        verb(vault)
+        gets = [each for each in proxy.requests if each.method == "GET"]
+        lists = [each for each in gets if "list-type" in each.query]
+        found = {"list": len(lists), "get": len(gets) - len(lists), "put": proxy.count("PUT")}
+        assert sum(found.values()) == len(proxy.requests)
+        return {name: number for name, number in found.items() if number}
+
+    return count
+
+
+def test_a_small_model_by_alias_is_one_list_and_one_get_and_then_one_get(asked, place, tmp_path):
+    load = lambda vault: vault.load("small@prod")  # noqa: E731
+    assert asked(load) == {"list": 1, "get": 1}
+    vault = mv.open(place.url, cache=tmp_path / "cache", trust="pickle", **place.options)
+    assert asked(load, vault) == {"list": 1, "get": 1}
+    assert asked(load, vault) == {"get": 1}
+
+
+def test_a_large_model_by_alias_is_that_and_a_get_for_each_blob_once_in_the_life_of_the_cache(asked, place, tmp_path):
+    load = lambda vault: vault.load("large@prod")  # noqa: E731
+    assert asked(load) == {"list": 1, "get": 4}
+    assert asked(load) == {"list": 1, "get": 1}
+    vault = mv.open(place.url, cache=tmp_path / "cache", trust="pickle", **place.options)
+    assert asked(load, vault) == {"list": 1, "get": 1}
+    assert asked(load, vault) == {"get": 1}
+
+
+@pytest.mark.parametrize("ref", ["small:1.0.0", "large:1.0.0"])
+def test_a_pinned_version_in_the_cache_is_no_request(asked, ref):
+    asked(lambda vault: vault.load(ref))
+    assert asked(lambda vault: vault.load(ref)) == {}
+
+
+def test_to_publish_a_small_model_is_four_requests_the_first_time_and_then_two(asked, place):
+    publish = lambda vault: vault.publish("more", os.urandom(8), bump="minor")  # noqa: E731
+    assert asked(publish) == {"list": 1, "get": 1, "put": 2}  # one put is the self-test, which is refused
+    vault = mv.open(place.url, cache=False, **place.options)
+    vault.publish("more", os.urandom(8), bump="minor")
+    assert asked(publish, vault) == {"list": 1, "put": 1}
+
+
+def test_to_publish_files_is_one_request_more_for_each(asked, tmp_path):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for number in range(5):
+        (folder / f"{number}").write_bytes(os.urandom(LARGE))
+    assert asked(lambda vault: vault.publish("files", folder)) == {"list": 1, "get": 1, "put": 2 + 5}
+
+
+def test_to_promote_is_four_requests_at_most(asked, place):
+    promote = lambda vault: vault.promote("small@prod", "1.0.0", reason="x")  # noqa: E731
+    assert asked(promote) == {"list": 1, "get": 2, "put": 1}
+    assert sum(asked(promote).values()) <= 4
+
+
+def test_what_is_not_there_is_one_get(asked):
+    def missing(vault):
+        with pytest.raises(mv.errors.NotFound):
+            vault.load("small:9.9.9")
+
+    assert asked(missing) == {"list": 1, "get": 1}
