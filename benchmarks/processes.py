@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
@@ -44,10 +45,17 @@ def fresh(code: str, folder: Path) -> tuple[Cost, str]:
 class Worker:
     """A warm process that runs `package` in `folder`."""
 
-    def __init__(self, package: str, folder: Path) -> None:
+    def __init__(
+        self,
+        package: str,
+        folder: Path,
+        *,
+        module: str = "benchmarks.worker",
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self._folder = folder
-        arguments = ["-m", "benchmarks.worker", package, str(folder)]
-        self._process = _started(arguments, folder, cwd=ROOT, stdin=subprocess.PIPE)
+        arguments = ["-m", module, package, str(folder)]
+        self._process = _started(arguments, folder, cwd=ROOT, stdin=subprocess.PIPE, settings=settings)
         self.row, self.answer = self._reply()
 
     def ask(self, verb: str) -> list[float]:
@@ -70,12 +78,19 @@ class Worker:
         return json.loads(line)
 
 
-def _started(arguments: list[str], folder: Path, *, cwd: Path | None = None, stdin: int) -> subprocess.Popen[str]:
+def _started(
+    arguments: list[str],
+    folder: Path,
+    *,
+    cwd: Path | None = None,
+    stdin: int,
+    settings: Mapping[str, str] | None = None,
+) -> subprocess.Popen[str]:
     with _log(folder).open("ab") as log:
         return subprocess.Popen(
             [sys.executable, *arguments],
             cwd=cwd or folder,
-            env=_environment(),
+            env=_environment() | {"SETTINGS": json.dumps(settings or {})},
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=log,

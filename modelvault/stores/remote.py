@@ -343,7 +343,7 @@ class _Window:
     def add(self, answer: _Answer) -> Iterator[Any]:
         """Take one in, and give back the oldest where there are too many."""
         self._open.append(answer)
-        while len(self._open) >= self._size:
+        while len(self._open) > self._size:
             yield self._open.popleft().result()
 
     def rest(self) -> Iterator[Any]:

@@ -321,9 +321,15 @@ def test_what_is_larger_than_one_key_of_the_line_may_protect(store):
 
 @on_openssh
 def test_what_is_on_the_way_when_a_sink_raises_is_not_taken_for_something_else(sftp_server, store):
-    seen = len(sftp_server.operations())
+    def asked():
+        [(_, session)] = store._pool._idle
+        session.begin("")
+        session.do(Op.LSTAT, string("/"))  # which is answered after all that was asked before
+        return sftp_server.operations()
+
     store.create(KEY, Streamed(12 * MEBIBYTE))
     store.create(Key("a"), b"a")
+    before = asked()
     for number in range(5):
 
         def full(at, chunk, number=number):
@@ -336,12 +342,8 @@ def test_what_is_on_the_way_when_a_sink_raises_is_not_taken_for_something_else(s
         with pytest.raises(KeyboardInterrupt):
             store.create(Key("b"), Streamed(12 * MEBIBYTE, sound=number * MEBIBYTE, error=KeyboardInterrupt()))
         assert [Entry(Key("a"), 1), Entry(Key("models/"), 0)] == [*store.list("")]
-    assert len(store._pool._idle) == 1
-    [(_, session)] = store._pool._idle
-    session.begin("")
-    session.do(Op.LSTAT, string("/"))  # which is answered after what was asked before
-    asked = sftp_server.operations()[seen:]
-    assert asked.count("open") == asked.count("close") > 10
+    new = asked()[len(before) :]
+    assert new.count("open") == new.count("close") == 15
 
 
 # When the line or the server breaks
