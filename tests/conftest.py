@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from modelvault.errors import Unsupported
 from modelvault.vault import Vault
 
 from .servers.azure import Azurite
@@ -162,10 +161,6 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 @pytest.fixture
 def reopen(place: Place, tmp_path: Path) -> Callable[..., Vault]:
     """Opens the same vault again, with nothing remembered; options go to `Vault`."""
-    try:
-        place.connect()
-    except Unsupported as error:
-        pytest.skip(f"no adapter yet: {error}")
     defaults: dict[str, Any] = {"cache": tmp_path / "cache"} | ({"trust": "pickle"} if place.remote else {})
     return lambda **options: Vault(place.connect(), **(defaults | options))
 

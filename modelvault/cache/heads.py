@@ -10,6 +10,7 @@ whoever writes when.  The time of the file says when the store last confirmed it
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -28,6 +29,9 @@ __all__ = ["Head", "Heads"]
 
 _SPARED = 3600
 """Seconds that an older head stays: who is listing the folder meanwhile must find one."""
+
+_TRIES = 10
+_NAME = re.compile(r"[0-9]{10}\.json")
 
 
 class Head(NamedTuple):
@@ -61,26 +65,27 @@ class Heads:
                 _drop_before(own, folder, key)
 
     def _newest(self, store: LocalStore, folder: str, names: Mapping[str, str]) -> Head | None:
-        for _ in range(10):
+        for again in range(_TRIES, -1, -1):
             try:
-                for key in _keys(store, folder):
-                    head = self._read(store, key, names)
-                    if head is not None:
-                        return head
+                heads = (self._read(store, key, names, strict=again > 0) for key in _keys(store, folder))
+                return next(filter(None, heads), None)
             except KeyMissing:  # dropped, for a newer one has come
                 continue
-            except StoreError:
-                break
-            break
         return None
 
-    def _read(self, store: LocalStore, key: Key, names: Mapping[str, str]) -> Head | None:
-        """The head at `key`; a damaged one is dropped, and None."""
+    def _read(self, store: LocalStore, key: Key, names: Mapping[str, str], *, strict: bool) -> Head | None:
+        """The head at `key`; None if it is damaged, and then it is dropped, or if it is missing, and that is no matter."""
         try:
-            seq, raw = layout.seq_of(key), store.read(key)
+            raw = store.read(key)
             move = read_sealed(Move, raw, key)
-            if move.seq == seq and all(getattr(move, name) == text for name, text in names.items()):
+            if move.seq == layout.seq_of(key) and all(getattr(move, name) == text for name, text in names.items()):
                 return Head(Stored(move, digest_of(raw), raw), _time(store, key))
+        except KeyMissing:
+            if strict:
+                raise
+            return None
+        except StoreError:
+            return None
         except Corrupt:
             pass
         if store is self._shelf.own:
@@ -103,4 +108,9 @@ def _drop_before(own: LocalStore, folder: str, newest: Key) -> None:
 
 
 def _keys(store: LocalStore, folder: str) -> list[Key]:
-    return [entry.key for entry in store.list(folder) if not entry.key.endswith("/")]
+    """Those of heads, the newest first."""
+    try:
+        names = os.listdir(f"{store.url}/{folder}")
+    except OSError:
+        return []
+    return [Key(folder + name) for name in sorted(names) if _NAME.fullmatch(name)]

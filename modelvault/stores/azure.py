@@ -48,8 +48,7 @@ class AzureStore(Remote):
         )
         said = _said(options.get("connection_string") or os.environ.get("AZURE_STORAGE_CONNECTION_STRING") or "")
         account = account or said.get("AccountName") or ""
-        where = f"abfs://{place.bucket}/{place.prefix}".rstrip("/") + f"?account={account}"
-        where += f"&endpoint={said['BlobEndpoint'].partition('?')[0]}" if "BlobEndpoint" in said else ""
+        where = place.url("abfs", account=account, endpoint=said.get("BlobEndpoint", ""))
         super().__init__(where, place.prefix, deadline=deadline)
         self._container = place.bucket
         self._options = options | ({"account_name": account} if account else {})

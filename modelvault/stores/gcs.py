@@ -37,7 +37,7 @@ class GCSStore(Remote):
     """
 
     service = "Google Cloud Storage"
-    window = 1  # the parts of an upload follow one another
+    uploads = 1  # parts follow one another
 
     def __init__(self, url: str, *, deadline: float = 60.0, **options: Any) -> None:
         """The store at ``gs://bucket/prefix[?endpoint=…]``; `options` are those of `gcsfs.GCSFileSystem`.
@@ -49,8 +49,7 @@ class GCSStore(Remote):
         place = Place.of(url, "endpoint")
         needed("gcsfs", "gcs", url)
         endpoint = options.get("endpoint_url") or place.said.get("endpoint") or os.environ.get("STORAGE_EMULATOR_HOST")
-        where = f"gs://{place.bucket}/{place.prefix}".rstrip("/") + (f"?endpoint={endpoint}" if endpoint else "")
-        super().__init__(where, place.prefix, deadline=deadline)
+        super().__init__(place.url("gs", endpoint=endpoint or ""), place.prefix, deadline=deadline)
         self._bucket = place.bucket
         self._options = options | ({"endpoint_url": endpoint} if endpoint else {})
         if options:

@@ -19,6 +19,11 @@ class Place(NamedTuple):
     prefix: str
     said: Mapping[str, str]
 
+    def url(self, scheme: str, **said: str) -> str:
+        """Its URL as an identity: with what it says of the service, and nothing secret."""
+        query = "&".join(f"{word}={bare(value)}" for word, value in said.items() if value)
+        return f"{scheme}://{self.bucket}/{self.prefix}".rstrip("/") + (f"?{query}" if query else "")
+
     @classmethod
     def of(cls, url: str, *words: str) -> Place:
         """The place at `url`, ``scheme://bucket/prefix``, optionally with ``?word=…`` for some of `words`.
@@ -43,7 +48,7 @@ class Place(NamedTuple):
 
 def bare(url: str) -> str:
     """`url` without what may be secret in it."""
-    return re.sub(r"//[^/]*@", "//…@", url).partition("?")[0]
+    return re.sub(r"//[^/]*@", "//", url).partition("?")[0]
 
 
 def checked_options(

@@ -70,7 +70,8 @@ class Remote(ABC):
 
     service: ClassVar[str]
     """What people call it."""
-    window: ClassVar[int] = _WINDOW
+    uploads: ClassVar[int] = _WINDOW
+    """Parts of one upload that may be on the way at once."""
     ordered: bool = True
     """The service lists names in order."""
 
@@ -164,12 +165,13 @@ class Remote(ABC):
     def fetch(self, key: Key, spans: Sequence[Span], sink: Sink) -> None:
         """Hand the bytes of `spans` to `sink`, in order.  One request for each `PART`, several at once."""
         name = self._name(key)
-        with _Window(self.window) as window:
+        with _Window(_WINDOW) as window:
             for span in _cut(spans, key):
-                for done in window.add(self._start(key, self._ranged(key, name, span), bulk=True)):
-                    sink(done[0].offset, done[1])
-            for done in window.rest():
-                sink(done[0].offset, done[1])
+                for begin, data in window.room():
+                    sink(begin, data)
+                window.add(self._start(key, self._ranged(key, name, span), bulk=True))
+            for begin, data in window.rest():
+                sink(begin, data)
 
     def list(self, prefix: str, *, limit: int | None = None) -> Iterator[Entry]:
         """One level of the tree, of this moment.  One request for each page of the service."""
@@ -220,11 +222,11 @@ class Remote(ABC):
         except KeyMissing as error:  # no folder is ever missing
             raise failed(self.url, prefix, Code.STORE_MISSING, "is not there") from error
 
-    async def _ranged(self, key: Key, name: str, span: Span) -> tuple[Span, bytes]:
+    async def _ranged(self, key: Key, name: str, span: Span) -> tuple[int, bytes]:
         data = await self._range(name, *span) if span.offset < _LARGEST_OFFSET else b""
         if len(data) != span.length:
             raise _short(key, span)
-        return span, data
+        return span.offset, data
 
     def _create_in_parts(self, key: Key, name: str, content: Content) -> None:
         if self._size(key) is not None:
@@ -247,10 +249,11 @@ class Remote(ABC):
 
     def _upload(self, key: Key, name: str, upload: Any, pieces: Iterator[bytes], count: int) -> Sequence[Any]:
         done: deque[Any] = deque()
-        with _Window(self.window) as window:
+        with _Window(self.uploads) as window:
             for number, body in enumerate(pieces, 1):
+                done.extend(window.room())
                 send = self._sending(key, name, upload, number, body, last=number == count)
-                done.extend(window.add(self._start(key, send, bulk=True)))
+                window.add(self._start(key, send, bulk=True))
             done.extend(window.rest())
         return done
 
@@ -340,10 +343,12 @@ class _Window:
         for answer in self._open:
             answer.future.cancel()
 
-    def add(self, answer: _Answer) -> Iterator[Any]:
-        """Take one in, and give back the oldest where there are too many."""
+    def add(self, answer: _Answer) -> None:
         self._open.append(answer)
-        while len(self._open) > self._size:
+
+    def room(self) -> Iterator[Any]:
+        """The oldest, until there is room for another."""
+        while len(self._open) >= self._size:
             yield self._open.popleft().result()
 
     def rest(self) -> Iterator[Any]:

@@ -46,8 +46,7 @@ class S3Store(Remote):
         needed("s3fs", "s3", url)
         named = options.get("endpoint_url") or options.get("client_kwargs", {}).get("endpoint_url")
         endpoint = named or place.said.get("endpoint") or _endpoint_of_environment()
-        where = f"s3://{place.bucket}/{place.prefix}".rstrip("/") + (f"?endpoint={endpoint}" if endpoint else "")
-        super().__init__(where, place.prefix, deadline=deadline)
+        super().__init__(place.url("s3", endpoint=endpoint), place.prefix, deadline=deadline)
         self._bucket = place.bucket
         self.ordered = not place.bucket.endswith(_FOLDER_BUCKET)
         self._options = options | ({"endpoint_url": endpoint} if endpoint and not named else {})
@@ -137,7 +136,8 @@ class S3Store(Remote):
 
 def _word(error: Exception) -> str:
     """The service's own word for what went wrong."""
-    return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
+    said = getattr(error, "response", None) or {}  # a lost connection has None
+    return str(said.get("Error", {}).get("Code", ""))
 
 
 def _no_credentials(boto: Any) -> tuple[type[Exception], ...]:

@@ -1,5 +1,6 @@
 """What each verb asks of an S3 server, counted in front of it: what a bucket charges, and what each start-up waits for."""
 
+import multiprocessing
 import os
 
 import pytest
@@ -8,7 +9,9 @@ import modelvault as mv
 
 from ..servers.proxy import HTTPProxy
 
-SMALL, LARGE = 100, 20_000
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
+LARGE = 20_000
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +102,27 @@ def test_what_is_not_there_is_one_get(asked):
             vault.load("small:9.9.9")
 
     assert asked(missing) == {"list": 1, "get": 1}
+
+
+def test_sixteen_processes_that_start_at_once_on_one_machine_download_each_blob_once(place, proxy, tmp_path):
+    mv.open(place.url, cache=False, **place.options).models()  # what is imported is there for all of them
+    context = multiprocessing.get_context("fork")
+    gate, answers = context.Barrier(16), context.SimpleQueue()
+    workers = [context.Process(target=start, args=(place, tmp_path / "cache", gate, answers)) for _ in range(16)]
+    proxy.clear()
+    for worker in workers:
+        worker.start()
+    assert [answers.get() for _ in workers] == [True] * 16
+    for worker in workers:
+        worker.join()
+    blobs = [each.path for each in proxy.seen("GET", path="/blobs/")]
+    assert (len(blobs), len({*blobs})) == (3, 3)
+
+
+def start(place, cache, gate, answers):
+    vault = mv.open(place.url, cache=cache, **place.options)
+    gate.wait(60)
+    try:
+        answers.put(sorted(path.stat().st_size for path in vault.fetch("large@prod").iterdir()) == [LARGE] * 3)
+    except BaseException as error:
+        answers.put(repr(error))

@@ -329,9 +329,9 @@ class HTTPProxy(_Proxy):
             await sending
             return "content-length" in headers or "transfer-encoding" in headers or bodiless
         finally:
+            to_server.transport.abort()  # first: what awaits may be cancelled
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
-            to_server.transport.abort()
 
 
 async def _send(
@@ -490,10 +490,10 @@ class TCPProxy(_Proxy):
             if not any(way.exception() for way in done):  # one side has said all: the other may still speak
                 await asyncio.wait(ways, timeout=5)
         finally:
+            to_server.transport.abort()  # first: what awaits may be cancelled
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            to_server.transport.abort()
 
     async def _way(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: "_Flag", *, to_client: bool

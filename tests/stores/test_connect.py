@@ -184,6 +184,7 @@ def test_what_is_not_installed_is_named_with_the_command(url, module, extra, mon
         ("s3a://b", {}, "s3://b"),
         ("s3://b", {"endpoint_url": "http://h:1"}, "s3://b?endpoint=http://h:1"),
         ("s3://b/a?endpoint=http://h:1", {}, "s3://b/a?endpoint=http://h:1"),
+        ("s3://b", {"endpoint_url": "http://key:secret@h:1/x?token=1"}, "s3://b?endpoint=http://h:1/x"),
         ("gs://b/a", {}, "gs://b/a"),
         ("gcs://b/a", {"endpoint_url": "http://h:1"}, "gs://b/a?endpoint=http://h:1"),
         ("abfs://c/a", {"account_name": "acme"}, "abfs://c/a?account=acme"),

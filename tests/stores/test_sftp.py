@@ -79,6 +79,9 @@ class Loose(paramiko.SFTPServerInterface):
         return self._told(lambda: paramiko.SFTPAttributes.from_stat(os.lstat(self._path(path))))
 
     def list_folder(self, path):
+        if path.endswith("/closed"):
+            return paramiko.SFTP_PERMISSION_DENIED
+
         def attributes():
             with os.scandir(self._path(path)) as found:
                 return [
@@ -139,6 +142,7 @@ class Plain(paramiko.ServerInterface):
         self.known_hosts = folder.with_name("known_hosts")
         self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {self.key.get_name()} {self.key.get_base64()}\n")
         self.transports = []
+        self.closing = threading.Event()
         self.serving = threading.Thread(target=self.serve, daemon=True)
         self.serving.start()
 
@@ -150,11 +154,13 @@ class Plain(paramiko.ServerInterface):
                 transport = paramiko.Transport(line)
                 transport.set_log_channel("modelvault.ssh.plain")
                 transport.add_server_key(self.key)
-                transport.set_subsystem_handler("sftp", *self.handler)
+                if self.handler:
+                    transport.set_subsystem_handler("sftp", *self.handler)
                 transport.start_server(event=threading.Event(), server=self)
                 self.transports.append(transport)
 
     def close(self):
+        self.closing.set()
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         self.serving.join()
@@ -171,6 +177,11 @@ class Plain(paramiko.ServerInterface):
     def check_channel_request(self, kind, chanid):
         return paramiko.OPEN_SUCCEEDED
 
+    def check_channel_subsystem_request(self, channel, name):
+        if not self.handler:
+            self.closing.wait()
+        return super().check_channel_subsystem_request(channel, name)
+
     def opener(self):
         """What opens an empty place."""
         url = f"sftp://somebody@127.0.0.1:{self.port}/{fresh()}"
@@ -179,7 +190,7 @@ class Plain(paramiko.ServerInterface):
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory):
-    """Starts a `Plain` server, whose subsystem is as said."""
+    """Starts a `Plain` server, whose subsystem is as said, or never answers."""
     started = []
 
     def start(*handler):
@@ -324,6 +335,8 @@ def test_what_is_on_the_way_when_a_sink_raises_is_not_taken_for_something_else(s
     def asked():
         [(_, session)] = store._pool._idle
         session.begin("")
+        assert not session._awaited
+        assert not session._answers
         session.do(Op.LSTAT, string("/"))  # which is answered after all that was asked before
         return sftp_server.operations()
 
@@ -344,6 +357,36 @@ def test_what_is_on_the_way_when_a_sink_raises_is_not_taken_for_something_else(s
         assert [Entry(Key("a"), 1), Entry(Key("models/"), 0)] == [*store.list("")]
     new = asked()[len(before) :]
     assert new.count("open") == new.count("close") == 15
+
+
+@on_openssh
+def test_calls_go_on_side_by_side(line, place):
+    store = opened(place)
+    store._pool = line
+    store.create(KEY, b"x")
+    together = threading.Barrier(6)
+    done = []
+
+    def work():
+        store.fetch(KEY, [Span(0, 1)], lambda *_: together.wait(30))
+        done.append(True)
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [True] * 6 == done
+
+
+def test_a_folder_that_may_not_be_looked_into_is_listed(strict):
+    store = strict.opener()()
+    store.create(Key("a/closed/b"), b"x")
+    assert [Entry(Key("a/"), 0)] == [*store.list("")]
+    assert [Entry(Key("a/closed/"), 0)] == [*store.list("a/")]
+    with pytest.raises(StoreError) as refusal:
+        store.list("a/closed/")
+    assert Code.STORE_DENIED == refusal.value.code
 
 
 # When the line or the server breaks
@@ -398,18 +441,21 @@ def test_a_cut_takes_its_staged_file_along_when_the_server_answers_again(sftp_se
         assert store.read(KEY) == b"x"
 
 
+def descendants(server):
+    """The processes of a server's sessions: they are in process groups of their own."""
+    below = {}
+    listed = subprocess.run(["ps", "-eo", "ppid=,pid="], capture_output=True, text=True, check=True).stdout
+    for parent, pid in (map(int, line.split()) for line in listed.splitlines()):
+        below.setdefault(parent, []).append(pid)
+    found = [process.pid for process in server.processes]
+    for each in found:
+        found += below.get(each, [])
+    return found[len(server.processes) :]
+
+
 def cut_down(server):
-    """Kill a server, and each of its sessions, which are process groups of their own."""
-    parents = {}
-    for line in subprocess.run(
-        ["ps", "-eo", "pid,ppid"], capture_output=True, text=True, check=True
-    ).stdout.splitlines()[1:]:
-        pid, parent = map(int, line.split())
-        parents.setdefault(parent, []).append(pid)
-    below = [process.pid for process in server.processes]
-    for each in below:
-        below += parents.get(each, [])
-    for pid in below:
+    """Kill a server, and all that it does."""
+    for pid in descendants(server):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     server.kill()
@@ -495,6 +541,32 @@ def test_a_server_that_does_not_answer_is_given_up(sftp_server, place, act):
             assert Code.STORE_UNREACHABLE == failure.value.code
         proxy.hang = False
         until(lambda: store.read(KEY) == b"x")
+
+
+def test_a_server_that_never_gives_a_channel_is_given_up(serve):
+    store = serve().opener()(deadline=1)
+    with pytest.raises(StoreError) as failure:
+        store.read(KEY)
+    assert Code.STORE_UNREACHABLE == failure.value.code
+    assert "within 1 s" in str(failure.value)
+
+
+@on_openssh
+def test_a_session_that_is_stuck_is_left_for_another(sftp_server, place):
+    opened(place).create(KEY, b"x")
+    store = opened(place, deadline=1)
+    until(lambda: store.read(KEY) == b"x")
+    stuck = descendants(sftp_server)
+    for pid in stuck:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(StoreError) as failure:
+            store.read(KEY)
+        assert Code.STORE_UNREACHABLE == failure.value.code
+        until(lambda: store.read(KEY) == b"x")
+    finally:
+        for pid in stuck:
+            os.kill(pid, signal.SIGCONT)
 
 
 def until(true):
@@ -716,7 +788,11 @@ def test_a_listing_of_many_folders_is_right(sftp_server, place):
         if number % 3:
             (path / "1.json").write_bytes(b"")
     expected = [f"models/m{number:03}/" for number in range(90) if number % 3]
+    seen = len(sftp_server.operations())
     assert expected == [entry.key for entry in store.list("models/")]
+    until(lambda: [*store.list("none/")] == [])
+    asked = sftp_server.operations()[seen:]
+    assert asked.count("opendir") - 1 == asked.count("closedir") > 200
     assert expected[:40] == [entry.key for entry in store.list("models/", limit=40)]
 
 

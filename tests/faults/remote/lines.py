@@ -1,0 +1,128 @@
+"""Vaults on real servers, each behind a proxy that breaks the line as it is told."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from modelvault.blobs import parallel
+from modelvault.errors import VaultError
+from modelvault.stores import Data, Entry, Key, Sink, Span, Store
+from modelvault.stores.memory import MemoryStore
+from modelvault.stores.wrappers import Wrapper
+
+from ...servers.proxy import Action, HTTPProxy, Pass, Request, Rule
+from ...servers.server import Place, Server
+
+Objects = dict[str, bytes]
+
+
+class Below(Wrapper):
+    """A folder of a store as a store: many vaults share its connections, which are slow to make."""
+
+    def __init__(self, inner: Store, folder: str) -> None:
+        super().__init__(inner)
+        self._folder = f"{folder}/"
+
+    @property
+    def url(self) -> str:
+        return f"{self.inner.url}#{self._folder}"
+
+    def private(self, key: Key) -> bool:
+        return self.inner.private(self._in(key))
+
+    def read(self, key: Key) -> bytes:
+        return self.inner.read(self._in(key))
+
+    def create(self, key: Key, data: Data) -> None:
+        self.inner.create(self._in(key), data)
+
+    def fetch(self, key: Key, spans: Any, sink: Sink) -> None:
+        self.inner.fetch(self._in(key), [Span(*span) for span in spans], sink)
+
+    def list(self, prefix: str, *, limit: int | None = None) -> Iterator[Entry]:
+        for entry in self.inner.list(self._folder + prefix, limit=limit):
+            yield Entry(Key(entry.key.removeprefix(self._folder)), entry.size)
+
+    def delete(self, key: Key) -> None:
+        self.inner.delete(self._in(key))
+
+    def _in(self, key: Key) -> Key:
+        return Key(self._folder + key)
+
+
+class Line:
+    """A server, and the way to it: straight, and through a proxy that breaks."""
+
+    def __init__(self, server: Server, proxy: HTTPProxy, **options: Any) -> None:
+        self.server = server
+        self.proxy = proxy
+        self.place = server.place()
+        self.straight = self.place.connect()
+        self.broken = self.place.through(proxy).connect(**options)
+        self._names = (f"v{number}" for number in itertools.count())
+        warm(self.broken)
+
+    def spot(self, objects: Objects | None = None) -> Spot:
+        """A new folder with these objects."""
+        spot = Spot(self, next(self._names))
+        parallel(lambda item: spot.straight.create(Key(item[0]), item[1]), (objects or {}).items())
+        return spot
+
+    @contextmanager
+    def rule(self, rule: Rule) -> Iterator[list[Request]]:
+        """While the rule is in force; the requests that come."""
+        self.proxy.clear()
+        self.proxy.rule = rule
+        try:
+            yield self.proxy.requests
+        finally:
+            self.proxy.clear()
+
+
+class Spot:
+    """A folder for a vault."""
+
+    def __init__(self, line: Line, name: str) -> None:
+        self.line = line
+        self.place: Place = replace(line.place, url=f"{line.place.url}/{name}")
+        self.straight = Below(line.straight, name)
+        self.broken = Below(line.broken, name)
+
+    def objects(self) -> Objects:
+        """All that is there, as another client sees it; each blob is what its name says."""
+        objects = self.line.server.objects(self.place)
+        for key, data in objects.items():
+            folder, _, name = key.rpartition("/")
+            assert not folder.startswith("blobs/") or hashlib.sha256(data).hexdigest() == name.partition(".")[0], key
+        return objects
+
+    def copy(self) -> MemoryStore:
+        """The same in memory, where it is quick to look at."""
+        return in_memory(self.objects())
+
+
+def in_memory(objects: Objects) -> MemoryStore:
+    store = MemoryStore("copy")
+    store._objects.update((Key(key), data) for key, data in objects.items())
+    return store
+
+
+def warm(store: Store) -> None:
+    """Make the connection, however short the deadline: what libraries load first takes long on a busy machine."""
+    for _ in range(20):
+        try:
+            next(iter(store.list("")), None)
+        except VaultError:
+            continue
+        return
+    raise AssertionError
+
+
+def onward(action: Action, number: int) -> Rule:
+    """The action for every request from this one on."""
+    return lambda request: action if request.index >= number else Pass()
