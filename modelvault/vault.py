@@ -53,11 +53,12 @@ def open(
     """The vault at `url`: a folder, or a URL of a store.  Nothing is read or written until a verb asks for it.
 
     Args:
-        url: a path, ``file://…`` or ``memory://name``; ``$MODELVAULT_URL``, else the user's own local vault, if left out.
+        url: a path, ``s3://bucket/folder``, ``gs://…``, ``abfs://…``, ``sftp://…``, ``memory://name``, or for reading any URL
+            that fsspec knows; ``$MODELVAULT_URL``, else the user's own local vault, if left out.
         cache: where verified content is kept: True for ``$MODELVAULT_CACHE`` or the user's cache folder, a path, or False.
         trust: ``"pickle"`` loads pickles that anyone who can write to the vault may have made.
         single_writer: write to a store that cannot decide between writers; there must be only one.
-        storage_options: for the store.
+        storage_options: for the store: credentials, endpoint, ``deadline`` in seconds.  See `docs/reference/stores.md`.
 
     Raises:
         Unsupported: `unknown-store`, there is no store for such a URL.

@@ -49,8 +49,8 @@ _CLOUDS = {
     "abfs": "azure:AzureStore",
     "abfss": "azure:AzureStore",
     "az": "azure:AzureStore",
-    "sftp": "sftp:SFTPStore",
-    "ssh": "sftp:SFTPStore",
+    "sftp": "sftp2:SFTPStore",
+    "ssh": "sftp2:SFTPStore",
 }
 """Module and class of each scheme that is kept by a server."""
 _WRAPPERS = {
@@ -72,9 +72,10 @@ _WRAPPERS = {
 
 
 def connect(url: str | os.PathLike[str], **options: Any) -> Store:
-    """The store at `url`: a path, ``file:///…``, ``memory://name``, or a scheme that an installed package adds.
+    """The store at `url`: a path, ``file:///…``, ``memory://name``, ``s3://…``, ``gs://…``, ``abfs://…``, ``sftp://…``.
 
-    A path may begin with ``~``, the home folder (``./~`` is a folder of that name).
+    A path may begin with ``~``, the home folder (``./~`` is a folder of that name).  What else fsspec knows is opened for
+    reading only.
     A package adds one by an entry point of the group ``modelvault.stores``: its name is the scheme, its object is called
     with the URL and the options.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from modelvault.errors import Code, InvalidInput, shown
 from modelvault.stores.answers import Refusal, retry_after
-from modelvault.stores.place import Place, checked_options, needed
+from modelvault.stores.place import Place, bare, checked_options, needed
 from modelvault.stores.port import READ_LIMIT
 from modelvault.stores.remote import Page, Remote
 
@@ -48,6 +48,12 @@ class AzureStore(Remote):
         )
         said = _said(options.get("connection_string") or os.environ.get("AZURE_STORAGE_CONNECTION_STRING") or "")
         account = account or said.get("AccountName") or ""
+        if place.said.get("endpoint", "") not in ("", bare(said.get("BlobEndpoint", ""))):
+            raise InvalidInput(
+                "the endpoint in the URL is not the one of the connection string",
+                code=Code.BAD_VALUE,
+                hint="an endpoint that is not Azure's is given by connection_string= or AZURE_STORAGE_CONNECTION_STRING",
+            )
         where = place.url("abfs", account=account, endpoint=said.get("BlobEndpoint", ""))
         super().__init__(where, place.prefix, deadline=deadline)
         self._container = place.bucket

@@ -91,9 +91,9 @@ class FsspecStore:
     def list(self, prefix: str, *, limit: int | None = None) -> Iterator[Entry]:
         """One level of the tree."""
         folder, slash, start = checked_prefix(prefix).rpartition("/")
-        path = f"{self._root}/{folder}" if folder else self._root
+        path = self._path(folder)
         try:
-            found = self._do(prefix, lambda: self._fs.get().ls(f"{path}/", detail=True))
+            found = self._do(prefix, lambda: self._fs.get().ls(f"{path}/" if path else "", detail=True))
         except KeyMissing:
             found = []
         lines = sorted(_lines(found, folder + slash, start))
@@ -104,6 +104,9 @@ class FsspecStore:
         checked(key)
         raise _no_writing(self.url)
 
+    def _path(self, key: str) -> str:
+        return "/".join(part for part in (self._root, key) if part)
+
     def _sized(self, key: str, size: int, name: str) -> Entry:
         """A line of a listing, asked for its size where the listing does not say."""
         if size < 0:
@@ -111,7 +114,7 @@ class FsspecStore:
         return Entry(Key(key), size)
 
     def _open(self, key: str) -> Any:
-        return self._do(key, lambda: _file(self._fs.get(), f"{self._root}/{key}"))
+        return self._do(key, lambda: _file(self._fs.get(), self._path(key)))
 
     def _do(self, key: str, call: Callable[[], T]) -> T:
         try:

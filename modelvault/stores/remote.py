@@ -235,11 +235,9 @@ class Remote(ABC):
         upload = self._again(key, lambda: self._begin(name))
         try:
             parts = self._upload(key, name, upload, _pieces(content, key, size), -(-content.size // size))
-        except BaseException:
-            with contextlib.suppress(VaultError):
-                self._run(key, lambda: self._abandon(name, upload))
-            raise
-        self._run(key, lambda: self._finish(name, upload, parts))
+            self._run(key, lambda: self._finish(name, upload, parts))
+        except KeyMissing as error:  # it ran out, or somebody swept it: another upload may do
+            raise failed(self.url, key, Code.STORE_FAILED, f"has no upload of {key} any more") from error
         if self._size(key) != content.size:
             raise StoreError(
                 f"the store took {content.size} bytes for {key}, and shows another size",
@@ -249,12 +247,17 @@ class Remote(ABC):
 
     def _upload(self, key: Key, name: str, upload: Any, pieces: Iterator[bytes], count: int) -> Sequence[Any]:
         done: deque[Any] = deque()
-        with _Window(self.uploads) as window:
-            for number, body in enumerate(pieces, 1):
-                done.extend(window.room())
-                send = self._sending(key, name, upload, number, body, last=number == count)
-                window.add(self._start(key, send, bulk=True))
-            done.extend(window.rest())
+        try:
+            with _Window(self.uploads) as window:
+                for number, body in enumerate(pieces, 1):
+                    done.extend(window.room())
+                    send = self._sending(key, name, upload, number, body, last=number == count)
+                    window.add(self._start(key, send, bulk=True))
+                done.extend(window.rest())
+        except BaseException:
+            with contextlib.suppress(VaultError):
+                self._run(key, lambda: self._abandon(name, upload))
+            raise
         return done
 
     async def _sending(self, key: str, name: str, upload: Any, number: int, body: bytes, *, last: bool) -> Any:

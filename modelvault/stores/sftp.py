@@ -54,7 +54,7 @@ from modelvault.stores.port import (
 )
 from modelvault.stores.ssh import Login, Pool
 
-__all__ = ["SFTPStore", "open_sftp"]
+__all__ = ["SFTPStore"]
 
 _CODES: dict[int, Code] = {
     Status.DENIED: Code.STORE_DENIED,
@@ -70,38 +70,34 @@ _HINTS = {
 }
 
 
-def open_sftp(url: str, **options: Any) -> SFTPStore:
-    """The store at ``sftp://[user@]host[:port]/folder``, or at ``…/~/folder`` in the home of the account.
-
-    The options are the fields of `Login`.
-
-    Raises:
-        InvalidInput: `bad-value`, no such URL, or no such option.
-        Unsupported: `extra-missing`, paramiko is not installed.
-    """
-    known = [each.name for each in fields(Login)]
-    if unknown := sorted(options.keys() - known):
-        hint = f"there is: {', '.join(known)}"
-        raise InvalidInput(f"sftp has no such options: {shown(', '.join(unknown))}", code=Code.BAD_VALUE, hint=hint)
-    return SFTPStore(url, Login(**options))
-
-
 class SFTPStore:
     """Objects as read-only files under a folder of an SSH server, which the first `create` makes.
 
-    They are as open to others as the server's umask says.  A pickled store holds its `Login`, secrets included.
+    They are as open to others as the server's umask says.  A pickled store holds its options, secrets included.
     """
 
     exclusive = True
 
-    def __init__(self, url: str, login: Login) -> None:
-        self._given = url, login
-        self.url, host, self._root, login = _parsed(url, login)
+    def __init__(self, url: str, **options: Any) -> None:
+        """The store at ``sftp://[user@]host[:port]/folder``, or at ``…/~/folder`` in the home of the account.
+
+        The options are the fields of `Login`.
+
+        Raises:
+            InvalidInput: `bad-value`, no such URL, or no such option.
+            Unsupported: `extra-missing`, paramiko is not installed.
+        """
+        known = [each.name for each in fields(Login)]
+        if unknown := sorted(options.keys() - known):
+            hint = f"there is: {', '.join(known)}"
+            raise InvalidInput(f"sftp has no such options: {shown(', '.join(unknown))}", code=Code.BAD_VALUE, hint=hint)
+        self._given = url, Login(**options)
+        self.url, host, self._root, login = _parsed(*self._given)
         self._pool = Pool(host, login, shown(self.url))
         self._proven = False
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return SFTPStore, self._given
+        return _again, self._given
 
     def private(self, key: Key) -> bool:
         """Never: whoever keeps the server can write."""
@@ -258,6 +254,10 @@ class SFTPStore:
             raise KeyExists(key) if self._status(session, key).mode else refusal
 
 
+def _again(url: str, login: Login) -> SFTPStore:
+    return SFTPStore(url, **vars(login))
+
+
 def _parsed(url: str, login: Login) -> tuple[str, str, str, Login]:
     """Of a URL: how it is shown, its host, the path of its folder; and `login` with its user and port."""
     hint = "write sftp://[user@]host[:port]/folder, with ? as %3F and # as %23"
@@ -271,7 +271,7 @@ def _parsed(url: str, login: Login) -> tuple[str, str, str, Login]:
         hint = "leave it out of the URL, which is shown and logged, and give a key, or the option password"
         raise InvalidInput("a password in a URL", code=Code.BAD_VALUE, hint=hint)
     odd = parts.query or parts.fragment or "\0" in path or {".", ".."}.intersection(names)
-    if parts.scheme != "sftp" or not host or odd:
+    if parts.scheme not in ("sftp", "ssh") or not host or odd:
         raise InvalidInput("not an SFTP URL", code=Code.BAD_VALUE, hint=hint)
     user = unquote(parts.username) if parts.username else login.username
     if login.username not in (None, user) or login.port not in (None, port or login.port):

@@ -168,7 +168,6 @@ class _Connection:
         for channel in self._channels:
             channel.lock = threading.Lock()  # a thread of the parent may have held the other one
             channel.closed = True
-        self._transport.active = False
         self._transport.sock.close()
 
     def _dial(self, arguments: dict[str, Any]) -> socket.socket:

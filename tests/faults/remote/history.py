@@ -99,9 +99,7 @@ def _disordered(log: Sequence[Entry], operations: Sequence[Operation]) -> str:
         state += 1
 
 
-def _put(
-    looks: list[Look], due: Sequence[Move], log: Sequence[Entry], state: int
-) -> tuple[list[Look], Operation]:
+def _put(looks: list[Look], due: Sequence[Move], log: Sequence[Entry], state: int) -> tuple[list[Look], Operation]:
     """The looks that are left when all that can be put at this state are, and which operation ends first of what is left."""
     while True:
         last = min((*looks, *due, _NEVER), key=lambda each: each.returned)

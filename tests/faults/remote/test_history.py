@@ -114,7 +114,9 @@ def histories(draw):
         heard = draw(st.booleans()) and returned != math.inf
         operations.append(Move(0, called, returned, entry.name, seq if heard else None, entry.txn if heard else ""))
     for _ in range(draw(st.integers(0, 3))):
-        seen = st.fixed_dictionaries({}, optional={"seq": st.integers(0, count), "value": st.sampled_from(["", "1", "2"])})
+        seen = st.fixed_dictionaries(
+            {}, optional={"seq": st.integers(0, count), "value": st.sampled_from(["", "1", "2"])}
+        )
         operations.append(Look(1, *draw(times), **draw(seen)))
     return log, draw(st.permutations(operations))
 
@@ -152,9 +154,13 @@ def run(seed, bug=""):
             state = len(log)
             if bug == "stale" and strikes():
                 state -= 1
-                called = moment = max(moment, max(now))
+                called = moment = max(moment, *now)
                 returned = now[process] = called + 1
-            seen = {"seq": state} if draws.random() < 0.5 else {"seq": state, "value": log[state - 1].value if state else ""}
+            seen = (
+                {"seq": state}
+                if draws.random() < 0.5
+                else {"seq": state, "value": log[state - 1].value if state else ""}
+            )
             operations.append(Look(process, called, returned, **seen))
             continue
         name, txn = f"m{number}", f"t{number}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import random
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,38 +17,35 @@ from modelvault.errors import Code, CommitUncertain, StoreError, VaultError
 from modelvault.stores import remote
 from modelvault.vault import Vault
 
-from ...servers.proxy import Action, Cut, CutReply, DropReply, HTTPProxy, Request, Rule, always, nth
+from ...servers.proxy import Action, Cut, CutReply, DropReply, HTTPProxy, Pass, Request, Rule, always, nth
 from ..scene import VERBS, Shown, Verb, acknowledged, added, past, seen
-from .lines import Line, Objects, Spot, in_memory, onward
+from .lines import Line, Objects, Spot, in_memory, onward, torn
 
-SERVERS = ("s3", "gcs", "azure")
+DEADLINE = 20.0
 SMALL_PART = {"SeaweedFS": 5 * 1024 * 1024}
 """The smallest part that a server takes, where that is not 256 KiB."""
-DEADLINE = 20.0
-BREAKS = {"reply-dropped": DropReply(), "request-cut": Cut(), "reply-cut": CutReply(1)}
+
+Break = Callable[[Action, int], Rule]
+ACTIONS = {"reply-dropped": DropReply(), "request-cut": Cut(), "reply-cut": CutReply(1)}
+BREAKS: dict[str, Break] = {"once": nth, "for-good": onward}
 
 
-def _large(vault: Vault) -> object:
-    return vault.publish("fraud", Path("large"), version="2.0.0")
-
-
-def _many(vault: Vault) -> dict[str, str]:
+def _large(vault: Vault) -> int:
     assert vault.verify("fraud:2.0.0").ok
-    return {file.path: file.digest for file in vault.version("fraud:2.0.0").files}
+    return len(vault.version("fraud:2.0.0").files)
 
 
-LARGE = Verb("publish-large", _large, lambda vault: len(_many(vault)), 2, 2)
+LARGE = Verb("publish-large", lambda vault: vault.publish("fraud", Path("large"), version="2.0.0"), _large, 2, 2)
 NAMED = {verb.name: verb for verb in [*VERBS, LARGE]}
-MAIN = ["publish", "publish-first", "publish-files", "publish-large", "promote", "rollback", "note", "yank"]
+MAIN = ["publish", "publish-first", "publish-files", "promote", "rollback", "note"]
 """The verbs that the default run breaks at every request; the others differ in what they make, not in what they ask."""
 
 READS: dict[str, Callable[[Vault], Any]] = {
     "load": lambda vault: vault.load("fraud@prod"),
-    "load-pinned": lambda vault: vault.load("fraud:1.0.0"),
+    "load-large": lambda vault: vault.load("large:1.0.0"),
     "versions": lambda vault: [acknowledged(version) for version in vault.versions("fraud")],
     "history": lambda vault: vault.history("fraud@prod"),
     "aliases": lambda vault: vault.aliases("fraud"),
-    "verify": lambda vault: vault.verify(),
 }
 
 
@@ -54,18 +53,15 @@ READS: dict[str, Callable[[Vault], Any]] = {
 def lines(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Line]]:
     """The line to a server, by name."""
     opened: dict[str, Line] = {}
-    proxies: list[HTTPProxy] = []
+    with ExitStack() as stack:
 
-    def line(name: str) -> Line:
-        if name not in opened:
-            server = request.getfixturevalue(f"{name}_server")
-            proxies.append(HTTPProxy(server).__enter__())
-            opened[name] = Line(server, proxies[-1], deadline=DEADLINE)
-        return opened[name]
+        def line(name: str) -> Line:
+            if name not in opened:
+                server = request.getfixturevalue(f"{name}_server")
+                opened[name] = Line(server, stack.enter_context(HTTPProxy(server)), deadline=DEADLINE)
+            return opened[name]
 
-    yield line
-    for proxy in proxies:
-        proxy.__exit__()
+        yield line
 
 
 @pytest.fixture
@@ -73,54 +69,50 @@ def line(request: pytest.FixtureRequest, lines: Callable[[str], Line]) -> Line:
     return lines(request.param)
 
 
-@pytest.fixture(autouse=True)
-def _large_files(line: Line, _workplace: None, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """A folder with a file of two parts and a bit; parts are small unless the test is a long one."""
-    if request.node.get_closest_marker("long") is None:
-        monkeypatch.setattr(remote, "PART", SMALL_PART.get(line.server.title, 256 * 1024))
+def on(*names: str) -> pytest.MarkDecorator:
+    """The servers."""
+    servers = [pytest.param(name, marks=pytest.mark.needs(name)) for name in names]
+    return pytest.mark.parametrize("line", servers, indirect=True)
+
+
+def each(values: Iterable[str] | dict[str, Any], name: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(name, values.values() if isinstance(values, dict) else values, ids=[*values])
+
+
+@pytest.fixture
+def part(line: Line, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Parts are as small as the server takes them."""
+    size = SMALL_PART.get(line.server.title, 256 * 1024)
+    monkeypatch.setattr(remote, "PART", size)
+    return size
+
+
+def _make_large(part: int) -> None:
+    """A folder with a file of two parts and a bit."""
     Path("large").mkdir()
-    for name, size in (("weights.bin", 2 * remote.PART + 17), ("vocabulary.bin", 20_000)):
+    for name, size in (("weights.bin", 2 * part + 17), ("vocabulary.bin", 20_000)):
         Path("large", name).write_bytes(hashlib.shake_256(name.encode()).digest(size))
 
 
-def at(*names: str) -> pytest.MarkDecorator:
-    params = [pytest.param(name, marks=pytest.mark.needs(name)) for name in names]
-    return pytest.mark.parametrize("line", params, indirect=True)
+# --- verbs that write
 
 
-def _outcome(call: Callable[[], object]) -> VaultError | None:
-    try:
-        call()
-    except VaultError as error:
-        return error
-    return None
+class Tried:
+    """A verb that was called while a rule broke the line, after a proof that what it reported is true."""
 
-
-def _base(verb: Verb) -> Objects:
-    """What the verb is called on."""
-    return {str(key): data for key, data in verb.store()._objects.items()}
-
-
-def _nothing_went(requests: list[Request]) -> None:
-    """No object was asked to go; the parts of an upload that was given up may be."""
-    for request in requests:
-        assert request.method != "DELETE" or "uploadId=" in request.query or "upload_id=" in request.query, request
-
-
-class Broken:
-    """A verb that was called while the line broke, after a proof that what it reported is true."""
-
-    def __init__(self, line: Line, verb: Verb, base: Objects, rule: Rule) -> None:
+    def __init__(self, line: Line, verb: Verb, rule: Rule) -> None:
+        base = _base(verb)
         self.verb = verb
         self.before = seen(in_memory(base))
-        self.spot = line.spot(base)
+        self.spot: Spot = line.spot(base)
         self.vault = Vault(self.spot.broken, trust="pickle")
         with line.rule(rule) as requests:
             self.outcome = _outcome(lambda: verb.call(self.vault))
-        self.asked = len(requests)
+        self.requests = len(requests)
         _nothing_went(requests)
         objects = self.spot.objects()
         assert base.items() <= objects.items()
+        assert torn(objects) == [] or _appends(line)
         self.done = len(added(self.before, seen(in_memory(objects))))
         self._is_true(objects)
 
@@ -129,14 +121,16 @@ class Broken:
             case None:
                 assert self.done == 1
             case CommitUncertain(key=key, txn=txn):
-                assert bool(self.done) == (txn.encode() in objects.get(key, b"")) or key == "modelvault.json"
                 assert not key.startswith("blobs/")
+                assert (
+                    key in {"modelvault.json", "self-test.json"} or (txn.encode() in objects.get(key, b"")) == self.done
+                )
             case StoreError(code=Code.STORE_UNREACHABLE):
                 assert self.done == 0
             case _:
                 raise self.outcome
 
-    def call_again(self) -> None:
+    def again(self) -> None:
         """The same call, on the same vault, now that the line is whole, completes."""
         result = self.verb.call(self.vault)
         copy = self.spot.copy()
@@ -147,44 +141,141 @@ class Broken:
         assert self.verb.shows(Vault(copy)) == (self.verb.once if total == 1 else self.verb.twice)
 
 
-def _broken_once(line: Line, verb: Verb, action: Action, numbers: Any) -> int:
-    """Break the line at these requests of the verb, until there are no more; how many times it broke."""
-    base = _base(verb)
+def _base(verb: Verb) -> Objects:
+    """What the verb is called on."""
+    return {str(key): data for key, data in verb.store()._objects.items()}
+
+
+def _outcome(call: Callable[[], object]) -> VaultError | None:
+    try:
+        call()
+    except VaultError as error:
+        return error
+    return None
+
+
+def _nothing_went(requests: list[Request]) -> None:
+    """No object was asked to go; the parts of an upload that was given up may be."""
+    for request in requests:
+        assert request.method != "DELETE" or "uploadId=" in request.query or "upload_id=" in request.query, request
+
+
+def _appends(line: Line) -> bool:
+    """fake-gcs-server ends an upload when it is asked how far it is, and appends a part that is sent again."""
+    return line.server.title.startswith("fake-gcs-server")
+
+
+def _tries_again_itself(line: Line) -> bool:
+    return line.server.title == "Azurite"
+
+
+def _broken(line: Line, verb: Verb, kind: Break, action: Action, numbers: Iterable[int]) -> int:
+    """Break the line at these requests of the verb, until it makes no more; how many it made at last."""
     for number in numbers:
-        broken = Broken(line, verb, base, nth(action, number))
-        assert broken.outcome is None  # one break is mended on the way
-        if broken.asked <= number:
-            return number
-        broken.call_again()
-    return len(numbers)
+        tried = Tried(line, verb, kind(action, number))
+        broke = tried.requests > number
+        # A single break is mended on the way; and a reply without a body is not cut.
+        assert (tried.outcome is not None) == (broke and kind is onward) or isinstance(action, CutReply)
+        if not broke:
+            break
+        tried.again()
+    return tried.requests
 
 
-def _broken_for_good(line: Line, verb: Verb, action: Action, numbers: Any) -> int:
-    base = _base(verb)
-    for number in numbers:
-        broken = Broken(line, verb, base, onward(action, number))
-        if broken.asked <= number:
-            assert broken.outcome is None
-            return number
-        assert broken.outcome is not None
-        broken.call_again()
-    return len(numbers)
-
-
-def _requests(line: Line, verb: Verb) -> int:
-    broken = Broken(line, verb, _base(verb), always(DropReply(), lambda _: False))
-    assert broken.outcome is None
-    return broken.asked
-
-
-@pytest.mark.parametrize("action", BREAKS.values(), ids=BREAKS)
-@pytest.mark.parametrize("name", MAIN)
-@at("s3")
+@each(ACTIONS, "action")
+@each(MAIN, "name")
+@on("s3")
 def test_a_break_at_any_request_is_mended(line: Line, name: str, action: Action) -> None:
-    assert _broken_once(line, NAMED[name], action, itertools.count()) > 2
+    assert _broken(line, NAMED[name], nth, action, itertools.count()) > 2
 
 
-@pytest.mark.parametrize("name", MAIN)
-@at("s3")
-def test_a_line_that_is_gone_from_any_request_on_is_reported_for_what_it_is(line: Line, name: str) -> None:
-    assert _broken_for_good(line, NAMED[name], DropReply(), itertools.count()) > 2
+@each(NAMED, "verb")
+@on("s3", "gcs", "azure")
+def test_breaks_at_some_requests_are_reported_for_what_they_are(line: Line, part: int, verb: Verb) -> None:
+    _make_large(part)
+    draws = random.Random(f"{line.server.title} {verb.name}")
+    requests = _broken(line, verb, nth, draws.choice([*ACTIONS.values()]), [draws.randrange(3)])
+    _broken(line, verb, onward, draws.choice([DropReply(), Cut()]), [draws.randrange(requests - 2)])
+
+
+@pytest.mark.long
+@each(BREAKS, "kind")
+@each(ACTIONS, "action")
+@each(NAMED, "verb")
+@on("s3", "gcs", "azure")
+def test_breaks_at_all_requests_are_reported_for_what_they_are(
+    line: Line, part: int, verb: Verb, action: Action, kind: Break
+) -> None:
+    if _tries_again_itself(line) and isinstance(action, CutReply) and (kind is onward or verb.name not in MAIN):
+        pytest.skip("the library of Azure tries a read again, each time a second later")
+    _make_large(part)
+    assert _broken(line, verb, kind, action, itertools.count()) > 2
+
+
+@pytest.mark.long
+@on("s3", "gcs", "azure")
+def test_breaks_at_some_requests_of_an_upload_in_full_parts(line: Line) -> None:
+    _make_large(remote.PART)
+    for action, number in itertools.product(ACTIONS.values(), (3, 5, 7)):
+        assert _broken(line, LARGE, nth, action, [number]) > number
+
+
+# --- readers
+
+
+@pytest.fixture
+def read_from(line: Line, part: int) -> tuple[Spot, Vault]:
+    """A vault with a past, and a version of several parts; and the same in memory."""
+    if line not in _readable:
+        spot = line.spot()
+        vault = Vault(spot.straight)
+        past(vault)
+        vault.publish("large", hashlib.shake_256(b"large").digest(2 * part + 17))
+        _readable[line] = spot, Vault(spot.copy())
+    return _readable[line]
+
+
+_readable = weakref.WeakKeyDictionary[Line, tuple[Spot, Vault]]()
+
+
+def _read_while(spot: Spot, read: Callable[[Vault], Any], expected: Any, rule: Rule) -> tuple[VaultError | None, int]:
+    """What a reader that is new meets while the line breaks, and how many requests it made; it reads nothing wrong."""
+    vault = Vault(spot.broken, trust="pickle")
+    with spot.line.rule(rule) as requests:
+        outcome = _outcome(lambda: _is_equal(read(vault), expected))
+    assert isinstance(outcome, StoreError | None)
+    assert outcome is None or outcome.code == Code.STORE_UNREACHABLE
+    assert not any(request.writes for request in requests)
+    assert read(vault) == expected
+    return outcome, len(requests)
+
+
+def _is_equal(actual: Any, expected: Any) -> None:
+    assert actual == expected
+
+
+@each(READS, "read")
+@on("s3")
+def test_a_reader_mends_any_break(line: Line, read: Callable[[Vault], Any], read_from: tuple[Spot, Vault]) -> None:
+    spot, copy = read_from
+    expected = read(copy)
+    for action in ACTIONS.values():
+        for number in itertools.count():
+            outcome, requests = _read_while(spot, read, expected, nth(action, number))
+            assert outcome is None
+            if requests <= number:
+                break
+
+
+@each(READS, "read")
+@on("s3", "gcs", "azure")
+def test_a_reader_mends_some_breaks_and_says_when_the_line_is_gone(
+    line: Line, read: Callable[[Vault], Any], read_from: tuple[Spot, Vault]
+) -> None:
+    spot, copy = read_from
+    expected = read(copy)
+    draws = random.Random(line.server.title)
+    _, requests = _read_while(spot, read, expected, always(Pass()))
+    for kind, actions in ((nth, [*ACTIONS.values()]), (onward, [DropReply(), Cut()])):
+        outcome, _ = _read_while(spot, read, expected, kind(draws.choice(actions), draws.randrange(requests)))
+        assert (outcome is not None) == (kind is onward)
