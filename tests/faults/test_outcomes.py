@@ -182,7 +182,7 @@ def test_a_key_that_is_said_to_exist_and_does_not_is_created_again(verb: Verb) -
         assert _reported(verb, store, _Answering(store, KeyExists, at, at), before) is None
 
 
-@pytest.mark.parametrize("code", [Code.STORE_FAILED, Code.STORE_FULL, Code.STORE_DENIED])
+@pytest.mark.parametrize("code", [Code.STORE_FAILED, Code.STORE_FULL, Code.STORE_BUSY])
 @pytest.mark.parametrize("failures", [1, 3, 4])
 def test_a_blob_that_is_there_after_a_failure_is_created_again_until_it_lasts(code: Code, failures: int) -> None:
     store = MemoryStore()
@@ -196,6 +196,17 @@ def test_a_blob_that_is_there_after_a_failure_is_created_again_until_it_lasts(co
             Blobs(failing).put(BLOB)
     assert len(failing.creates) == min(failures + 1, 4)
     assert len(store._objects) == 1
+
+
+def test_a_blob_that_is_there_is_used_by_one_who_may_not_create_it() -> None:
+    """Some services refuse who may only create, where the key is taken."""
+    store = MemoryStore()
+    failing = _Answering(store, lambda key: StoreError("403", code=Code.STORE_DENIED, ref=key), 1, 4)
+    with pytest.raises(StoreError):
+        Blobs(failing).put(BLOB)
+    store.create(Key(layout.blob(digest_of(BLOB))), BLOB)
+    assert Blobs(failing).put(BLOB) == digest_of(BLOB)
+    assert len(failing.creates) == 2
 
 
 def test_a_version_whose_blob_stands_elsewhere_is_equal_to_the_same_content_and_to_no_other() -> None:

@@ -409,9 +409,7 @@ async def _reply_head(reader: asyncio.StreamReader) -> bytes:
             return head
 
 
-async def _body(
-    reader: asyncio.StreamReader, headers: dict[str, str], *, to_end: bool = False
-) -> AsyncIterator[bytes]:
+async def _body(reader: asyncio.StreamReader, headers: dict[str, str], *, to_end: bool = False) -> AsyncIterator[bytes]:
     """The raw bytes of a body, framing included; `to_end`: without a length it lasts until the connection ends."""
     if headers.get("transfer-encoding", "").lower() == "chunked":
         async for piece in _chunks(reader):
@@ -443,7 +441,11 @@ async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
 
 
 def _answer(status: int, body: bytes, headers: tuple[tuple[str, str], ...], method: str) -> bytes:
-    lines = [f"HTTP/1.1 {status} Answer", f"Content-Length: {len(body)}", *(f"{name}: {value}" for name, value in headers)]
+    lines = [
+        f"HTTP/1.1 {status} Answer",
+        f"Content-Length: {len(body)}",
+        *(f"{name}: {value}" for name, value in headers),
+    ]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if method == "HEAD" else body)
 
 

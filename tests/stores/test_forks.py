@@ -104,7 +104,17 @@ def test_a_server_that_preloads_its_application(place, vault, tmp_path):
         "PLACE": json.dumps({"url": place.url, "options": place.options}),
         "CACHE": str(tmp_path / "cache"),
     }
-    command = [sys.executable, "-m", "gunicorn", "--preload", "--workers", "2", "--bind", f"127.0.0.1:{port}", "app:app"]
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "--preload",
+        "--workers",
+        "2",
+        "--bind",
+        f"127.0.0.1:{port}",
+        "app:app",
+    ]
     with open(tmp_path / "log", "wb") as log:
         server = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
     try:

@@ -67,7 +67,7 @@ def local_bytes(store, key):
 
 
 def test_what_is_not_there_is_missing_and_what_is_cut_is_corrupt(served):
-    folder, url, options = served
+    _folder, url, options = served
     store = connect(url, **options)
     with pytest.raises(KeyMissing):
         store.read("models/nope")

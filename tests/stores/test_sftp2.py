@@ -1,7 +1,11 @@
 from functools import partial
+
 import pytest
+
 from modelvault.stores import connect
 from modelvault.testing import StoreSuite
+
+
 class TestSFTP(StoreSuite):
     @pytest.fixture
     def store(self, sftp_server):
@@ -9,5 +13,6 @@ class TestSFTP(StoreSuite):
         store = place.connect()
         store.place = place
         return store
+
     def opener(self, store):
         return partial(connect, store.place.url, **store.place.options)

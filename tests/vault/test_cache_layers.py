@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import modelvault as mv
-from modelvault.cache import Cache
 from modelvault.errors import Code, Corrupt, InvalidInput, StaleAlias, StoreError, Untrusted
 from modelvault.stores.memory import MemoryStore
 from modelvault.stores.wrappers import Recording, Wrapper
@@ -160,7 +159,9 @@ def test_what_is_damaged_in_a_layer_is_asked_of_the_store(opened, layer, files, 
         spoil(path)
     before = snapshot(layer)
     assert contents(opened().load("m:1.0.0")) == contents(files)
-    assert contents(opened(Down).fetch("m:1.0.0", tmp_path / "to")) == contents(files)  # from the cache, which has it now
+    assert contents(opened(Down).fetch("m:1.0.0", tmp_path / "to")) == contents(
+        files
+    )  # from the cache, which has it now
     assert snapshot(layer) == before
 
 

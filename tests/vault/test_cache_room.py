@@ -151,7 +151,7 @@ def test_what_is_not_of_a_cache_is_let_alone(cache):
         (cache.folder / path).write_text("mine")
     assert (cache.entries(), cache.prune(0), cache.vaults()) == ([], [], [])
     assert verify(cache).ok
-    assert len([path for path in cache.folder.rglob("mine")]) == 5
+    assert len(list(cache.folder.rglob("mine"))) == 5
 
 
 def test_records_are_no_matter_of_room(cache, tmp_path):
@@ -226,7 +226,9 @@ def test_a_size_is_a_number_and_a_unit(number, unit, gap, lower):
     assert room.size(text.lower() if lower else text) == number * UNITS[unit]
 
 
-@pytest.mark.parametrize("text", ["", "x", "-1", "1 XB", "1e9", "GB", "1.GB", "1,5GB", "1 G B", "٣GB", "1iB", "inf", "nan"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "-1", "1 XB", "1e9", "GB", "1.GB", "1,5GB", "1 G B", "٣GB", "1iB", "inf", "nan"]
+)
 def test_what_is_no_size_is_an_error(text):
     with pytest.raises(InvalidInput):
         room.size(text)
@@ -239,8 +241,10 @@ def test_what_is_no_size_is_an_error(text):
 def large():
     """A blob of three requests, in a store that is recorded."""
     data = os.urandom(1000) + bytes(2 * WINDOW) + os.urandom(1000)
-    return Recording(Far(_with(data))), data, File(
-        path="x", size=len(data), digest=digest_of(data), parts=(Part(digest=digest_of(data), size=len(data)),)
+    return (
+        Recording(Far(_with(data))),
+        data,
+        File(path="x", size=len(data), digest=digest_of(data), parts=(Part(digest=digest_of(data), size=len(data)),)),
     )
 
 

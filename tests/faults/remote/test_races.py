@@ -25,9 +25,6 @@ from ...servers.sftp import OpenSSH
 from .crew import ALIAS, VERSIONS, Foreman, count, operations, promote, read, together, watch
 from .history import Entry, Move, wrong
 
-CUTS = 0.05
-"""The share of the writes whose reply is lost."""
-
 
 @pytest.fixture
 def server(request: pytest.FixtureRequest) -> Server:
@@ -97,8 +94,10 @@ class Worker:
 class Siege:
     """Processes that promote one alias over a line that breaks, two that watch it, and all that they write down."""
 
-    def __init__(self, server: Server, folder: Path, seed: int) -> None:
+    def __init__(self, server: Server, folder: Path, seed: int, *, cut: float) -> None:
+        """`cut`: the share of the writes whose reply is lost."""
         self.server = server
+        self.share = cut
         self.folder = folder
         self.draws = random.Random(seed)
         self.place = server.place()
@@ -152,7 +151,7 @@ class Siege:
             with TCPProxy(self.server) as tcp:
                 yield self._through(tcp), lambda: self._cut(tcp)
             return
-        with HTTPProxy(self.server, sometimes(DropReply(), CUTS, self.draws.random(), writes)) as http:
+        with HTTPProxy(self.server, sometimes(DropReply(), self.share, self.draws.random(), writes)) as http:
             yield self._through(http), lambda: None
             self.cuts = sum(isinstance(request.action, DropReply) for request in http.requests)
 
@@ -160,10 +159,11 @@ class Siege:
         return replace(self.place.through(proxy), server=None)
 
     def _cut(self, proxy: TCPProxy) -> None:
-        """Lose one of the next replies, for about one in twenty promotions, which are some fifteen replies each."""
-        if proxy.replies > 300 * self.cuts:
+        """Lose one of the next replies; a promotion takes some fifteen."""
+        between = int(15 / self.share)
+        if proxy.replies > between * self.cuts:
             self.cuts += 1
-            proxy.drop_reply(after=self.draws.randrange(300))
+            proxy.drop_reply(after=self.draws.randrange(between))
 
     @property
     def notes(self) -> list[Path]:
@@ -203,25 +203,26 @@ def _stop(pid: int, draws: random.Random) -> None:
 
 @on_each
 def test_promotions_over_a_line_that_breaks_by_some_who_die_are_what_they_were_said_to_be(
-    server: Server, tmp_path: Path, record_property: Callable[[str, object], None]
+    server: Server, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    siege = Siege(server, _folder(tmp_path), seed=5)
+    siege = Siege(server, _folder(tmp_path), seed=5, cut=0.25)
     siege.lay(3, 6, kills=1, stops=1)
     figures = siege.check()
-    record_property("figures", figures)
+    request.node.user_properties.append(("figures", figures))
     assert 18 <= figures["done"] <= 19
+    assert figures["cuts"] > 0
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @on_each
 def test_hundreds_of_promotions_over_a_line_that_breaks_are_what_they_were_said_to_be(
-    server: Server, tmp_path: Path, record_property: Callable[[str, object], None]
+    server: Server, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    siege = Siege(server, _folder(tmp_path), seed=6)
+    siege = Siege(server, _folder(tmp_path), seed=6, cut=0.05)
     siege.lay(8, 50, kills=8, stops=8)
     figures = siege.check()
-    record_property("figures", figures)
+    request.node.user_properties.append(("figures", figures))
     assert 400 <= figures["done"] <= 408
     assert figures["cuts"] > 10
 
