@@ -49,8 +49,8 @@ _CLOUDS = {
     "abfs": "azure:AzureStore",
     "abfss": "azure:AzureStore",
     "az": "azure:AzureStore",
-    "sftp": "sftp2:SFTPStore",
-    "ssh": "sftp2:SFTPStore",
+    "sftp": "sftp:SFTPStore",
+    "ssh": "sftp:SFTPStore",
 }
 """Module and class of each scheme that is kept by a server."""
 _WRAPPERS = {

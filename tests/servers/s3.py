@@ -58,8 +58,6 @@ class S3(Server):
         if "client" in self.__dict__:
             self.__dict__.pop("client").close()
 
-    stop = kill
-
     def place(self) -> Place:
         return Place(f"s3://{self.bucket}/{fresh()}", self.options(), self)
 
@@ -127,6 +125,12 @@ class SeaweedFS(S3):
             "-s3.config=identities.json",
         )
         self.prepare()
+
+    def kill(self) -> None:
+        super().kill()
+        _, master, _, volume, _, filer, s3 = self.ports
+        for name, port in {"master": master, "volume": volume, "filer": filer, "s3": s3}.items():
+            Path(f"/tmp/seaweedfs-{name}-grpc-{port}.sock").unlink(missing_ok=True)  # where it puts them, come what may
 
     def read_only(self, place: Place) -> Place:
         """The same place, for one who may read and list and nothing else."""

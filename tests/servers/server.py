@@ -115,7 +115,9 @@ class Server:
             process.wait()
         self.processes.clear()
 
-    stop = kill  # its folder goes with the tests: there is nothing to put in order
+    def stop(self) -> None:
+        """The same: its folder goes with the tests, so there is nothing to put in order."""
+        self.kill()
 
     def restart(self) -> Self:
         """Kill it and start it again, on the same ports and data."""

@@ -11,8 +11,8 @@ from .server import Missing, Place, Server, find, fresh
 
 _CONFIGURATION = """\
 ListenAddress {address}
-HostKey {folder}/host_key
-AuthorizedKeysFile {folder}/user_key.pub
+HostKey "{folder}/host_key"
+AuthorizedKeysFile "{folder}/user_key.pub"
 PidFile none
 StrictModes no
 UsePAM no
@@ -23,7 +23,8 @@ PermitRootLogin prohibit-password
 MaxStartups 1000
 MaxSessions 1000
 LogLevel INFO
-Subsystem sftp {program} -e -l VERBOSE 2>>{folder}/operations
+Subsystem sftp internal-sftp
+ForceCommand {program} -e -l VERBOSE 2>>'{folder}/operations'
 """
 
 

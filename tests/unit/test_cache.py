@@ -11,9 +11,10 @@ import pytest
 
 from modelvault import cache as module
 from modelvault.cache import Cache, Records
+from modelvault.cache.shelf import Shelf
 from modelvault.canonical import Digest, digest_of
 from modelvault.errors import Code, Corrupt, StoreError, Untrusted
-from modelvault.stores import KeyMissing
+from modelvault.stores import Key, KeyExists, KeyMissing, Span, Store
 from modelvault.stores.local import LocalStore
 from modelvault.stores.memory import MemoryStore
 from modelvault.stores.wrappers import Recording, Wrapper
@@ -302,3 +303,72 @@ def test_a_folder_that_others_can_write_is_refused(mode, tmp_path):
         Cache(tmp_path / "cache")
     assert raised.value.code == Code.UNSAFE_FOLDER
     assert "chmod 700" in raised.value.hint
+
+
+# --- shelves
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    """`a` is its own, `b` its own and of a layer, `c` of both layers, `d/e` of the last."""
+    places = [tmp_path / name for name in ("own", "first", "last")]
+    for place, keys in zip(places, (["a", "b"], ["b", "c"], ["c", "d/e"]), strict=True):
+        place.mkdir(mode=0o700)
+        for key in keys:
+            LocalStore(place).create(Key(key), f"{key} of {place.name}".encode())
+    return Shelf(places[0], places[1:])
+
+
+def fetched(store: Store, key: str) -> bytes:
+    chunks: list[bytes] = []
+    store.fetch(Key(key), [Span(0, 1), Span(1, 2)], lambda _, chunk: chunks.append(chunk))
+    return b"".join(chunks)
+
+
+def test_a_shelf_answers_from_the_first_that_has_it(shelf):
+    assert [shelf.read(Key(key)) for key in ("a", "b", "c", "d/e")] == [
+        b"a of own",
+        b"b of own",
+        b"c of first",
+        b"d/e of last",
+    ]
+    assert fetched(shelf, "c") == b"c o"
+    assert [entry.key for entry in shelf.list("")] == ["a", "b", "c", "d/"]
+    assert [entry.key for entry in shelf.list("", limit=2)] == ["a", "b"]
+    for action in (shelf.read, lambda key: fetched(shelf, key)):
+        with pytest.raises(KeyMissing):
+            action("x")
+
+
+def test_a_shelf_writes_to_its_own_alone(shelf, tmp_path):
+    told: list[int] = []
+    shelf = Shelf(tmp_path / "own", [tmp_path / "first"], told.append)
+    shelf.create(Key("c"), b"mine")
+    assert (shelf.read(Key("c")), told) == (b"mine", [4])
+    with pytest.raises(KeyExists):
+        shelf.create(Key("c"), b"again")
+    for key in ("b", "c", "x"):
+        shelf.delete(Key(key))
+    assert [shelf.read(Key(key)) for key in ("b", "c")] == [b"b of first", b"c of first"]
+    assert told == [4]
+    assert not shelf.holds(Key("c"))
+    assert shelf.holds(Key("a"))
+
+
+def test_a_shelf_of_layers_alone_takes_nothing(tmp_path, shelf):
+    alone = Shelf(None, [tmp_path / "first"])
+    with pytest.raises(StoreError) as raised:
+        alone.create(Key("x"), b"x")
+    assert raised.value.code == Code.STORE_DENIED
+    alone.delete(Key("b"))
+    assert alone.read(Key("b")) == b"b of first"
+    assert not alone.holds(Key("b"))
+    assert (alone.url, alone.exclusive, isinstance(alone, Store)) == ("", True, True)
+    assert alone.private(Key("b"))
+    (tmp_path / "first").chmod(0o777)
+    assert not alone.private(Key("b"))
+
+
+def test_the_package_has_no_other_names():
+    with pytest.raises(AttributeError):
+        _ = module.Other
