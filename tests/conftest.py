@@ -1,6 +1,5 @@
 """Fixtures that all tests share."""
 
-import itertools
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -44,23 +43,18 @@ class _Servers:
 
     def start(self, kind: type[Server], folder: Path | None = None) -> Server:
         """A server of the kind, ready; the test is skipped, or fails where servers are required, if it does not start."""
-        for attempts in itertools.count(1):
+        for _ in range(2):  # perhaps somebody took its port
             server = kind(folder or self._folders.mktemp(kind.__name__.lower()))
             try:
                 server.start()
             except Missing as error:
-                if "is not installed" not in str(error) and attempts < 3:  # perhaps somebody took its port
-                    continue
-                _missing(kind, error)
-            self._stack.callback(server.stop)
-            return server
-        raise AssertionError
-
-
-def _missing(kind: type[Server], error: Missing) -> None:
-    if os.environ.get("MODELVAULT_SERVERS") == "required":
-        pytest.fail(f"{_MISSING}{kind.title}: {error}", pytrace=False)
-    pytest.skip(f"{_MISSING}{kind.title}: {error}")
+                reason = f"{_MISSING}{kind.title}: {error}"
+            else:
+                self._stack.callback(server.stop)
+                return server
+        if os.environ.get("MODELVAULT_SERVERS") == "required":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

@@ -135,10 +135,12 @@ def fill(session: Session, handle: bytes, key: Key, data: Data) -> None:
     except BaseException:
         session.release(handle)
         raise
-    if flush:
-        ahead.append(session.ask(*flush))
+    for asked in ahead:  # some servers work on several requests at once: count and flush what is written
+        session.answer(asked)
+        session.renew()
+    flushing = [session.ask(*flush)] if flush else []
     counted = session.ask(Op.FSTAT, string(handle))
-    for asked in [*ahead, session.ask(Op.CLOSE, string(handle))]:
+    for asked in [*flushing, session.ask(Op.CLOSE, string(handle))]:
         session.answer(asked)
         session.renew()
     packet = session.answer(counted)

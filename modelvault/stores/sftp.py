@@ -40,6 +40,7 @@ from modelvault.stores.handles import (
     stage,
 )
 from modelvault.stores.packets import Attributes, Extension, Op, Refused, Session, Status, string
+from modelvault.stores.place import needed
 from modelvault.stores.port import (
     READ_LIMIT,
     Data,
@@ -93,6 +94,7 @@ class SFTPStore:
             raise InvalidInput(f"sftp has no such options: {shown(', '.join(unknown))}", code=Code.BAD_VALUE, hint=hint)
         self._given = url, Login(**options)
         self.url, host, self._root, login = _parsed(*self._given)
+        needed("paramiko", "sftp", self.url)
         self._pool = Pool(host, login, shown(self.url))
         self._proven = False
 

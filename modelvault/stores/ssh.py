@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelvault.errors import Code, InvalidInput, StoreError, Unsupported, VaultError, shown
+from modelvault.errors import Code, InvalidInput, StoreError, VaultError, shown
 from modelvault.stores.packets import Session
 
 __all__ = ["Login", "Pool"]
@@ -70,7 +70,6 @@ class Pool:
     """
 
     def __init__(self, host: str, login: Login, place: str) -> None:
-        _paramiko()  # to say at once that it is missing
         self._host, self._login, self._place = host, login, place
         self.begin()
         _pools.add(self)
@@ -124,9 +123,11 @@ class _Connection:
     """An SSH connection, which ends with the last that has it."""
 
     def __init__(self, host: str, login: Login, place: str) -> None:
+        from paramiko import SSHClient
+
         self._login, self._place = login, place
         self._channels: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._client = _paramiko().SSHClient()
+        self._client = SSHClient()
         self._client.set_log_channel(_LOG)
         self._client.set_missing_host_key_policy(_Stranger(place, login.known_hosts or _KNOWN_HOSTS[0]))
         try:
@@ -199,10 +200,12 @@ class _Connection:
 
     def _no_entry(self, error: Exception) -> StoreError:
         """`error` came up while the connection was made."""
+        from paramiko import BadHostKeyException
+
         transport = self._client.get_transport()
         met = transport is not None and transport.is_active() and transport.initial_kex_done
         self._client.close()
-        if isinstance(error, _paramiko().BadHostKeyException):
+        if isinstance(error, BadHostKeyException):
             text = f"{self._place}: the server shows another key than the known one: {error.key.fingerprint}"
             hint = "find out why before anything else: it may be another server; ssh-keygen -R forgets the old key"
             return StoreError(text, code=Code.STORE_DENIED, hint=hint)
@@ -214,7 +217,9 @@ class _Connection:
 
     def _no_channel(self, error: Exception) -> StoreError:
         """`error` came up while a channel was opened."""
-        if isinstance(error, _paramiko().ChannelException):
+        from paramiko import ChannelException
+
+        if isinstance(error, ChannelException):
             hint = "its MaxSessions may be too low"
             return StoreError(f"{self._place}: the server opens no channel", code=Code.STORE_BUSY, hint=hint)
         if self.alive():
@@ -236,15 +241,6 @@ class _Stranger:
         text = f"{self._place}: nothing is known of a server with the key {key.fingerprint}"
         hint = f"ask who runs it whether this is its key, and then: {shown(scan)}"
         raise StoreError(text, code=Code.STORE_DENIED, hint=hint)
-
-
-def _paramiko() -> Any:
-    try:
-        import paramiko
-    except ImportError as error:
-        hint = "pip install 'modelvault-sdk[sftp]'"
-        raise Unsupported("SFTP needs paramiko", code=Code.EXTRA_MISSING, hint=hint) from error
-    return paramiko
 
 
 def _arguments(client: Any, host: str, login: Login) -> dict[str, Any]:
@@ -271,11 +267,13 @@ def _arguments(client: Any, host: str, login: Login) -> dict[str, Any]:
 
 def _configured(host: str) -> dict[str, Any]:
     """What the user's own configuration says of `host`."""
+    from paramiko import SSHConfig
+
     path = os.path.expanduser("~/.ssh/config")
     if not os.path.isfile(path):
         return {}
     try:
-        return dict(_paramiko().SSHConfig.from_path(path).lookup(host))
+        return dict(SSHConfig.from_path(path).lookup(host))
     except Exception as error:  # of paramiko, of the file system, of what a `Match` needs
         raise InvalidInput(f"{shown(path)} cannot be followed: {shown(error)}", code=Code.BAD_VALUE) from error
 

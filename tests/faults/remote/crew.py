@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from modelvault.errors import CommitUncertain, Conflict, StoreError
+from modelvault.errors import CommitUncertain, Conflict, StaleAlias, StoreError
 from modelvault.vault import Vault
 
 from ...servers.server import Place
@@ -116,11 +116,11 @@ def watch(place: Place, path: Path, over: Path) -> None:
 
 
 def _look(notebook: Notebook, look: Callable[[], tuple[int | None, str | None]]) -> str | None:
-    """What is seen; None where the store could not say."""
+    """What is seen; None where the store could not say, and an answer that says itself that it is old is none."""
     called = time.monotonic()
     try:
         seq, value = look()
-    except StoreError:
+    except (StoreError, StaleAlias):
         return None
     notebook.write("looked", called, time.monotonic(), seq, value)
     return value
@@ -202,6 +202,7 @@ def _foreman(orders: Connection) -> None:
 
 
 def _work(name: str, args: tuple[Any, ...]) -> None:
+    warnings.simplefilter("error", StaleAlias)
     try:
         {"promote": promote, "watch": watch}[name](*args)
     except BaseException:

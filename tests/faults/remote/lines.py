@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from modelvault.blobs import parallel
 from modelvault.errors import VaultError
 from modelvault.stores import Data, Entry, Key, Sink, Span, Store
@@ -19,6 +21,12 @@ from ...servers.proxy import Action, HTTPProxy, Pass, Request, Rule
 from ...servers.server import Place, Server
 
 Objects = dict[str, bytes]
+
+
+def on(*names: str) -> pytest.MarkDecorator:
+    """The servers to whose `line` a test is put."""
+    servers = [pytest.param(name, marks=pytest.mark.needs(name)) for name in names]
+    return pytest.mark.parametrize("line", servers, indirect=True)
 
 
 class Below(Wrapper):

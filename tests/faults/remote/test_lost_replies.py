@@ -6,8 +6,7 @@ import hashlib
 import itertools
 import random
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,9 @@ from modelvault.errors import Code, CommitUncertain, StoreError, VaultError
 from modelvault.stores import remote
 from modelvault.vault import Vault
 
-from ...servers.proxy import Action, Cut, CutReply, DropReply, HTTPProxy, Pass, Request, Rule, always, nth
+from ...servers.proxy import Action, Cut, CutReply, DropReply, Pass, Request, Rule, always, nth
 from ..scene import VERBS, Shown, Verb, acknowledged, added, past, seen
-from .lines import Line, Objects, Spot, in_memory, onward, torn
-
-DEADLINE = 20.0
-SMALL_PART = {"SeaweedFS": 5 * 1024 * 1024}
-"""The smallest part that a server takes, where that is not 256 KiB."""
+from .lines import Line, Objects, Spot, in_memory, on, onward, torn
 
 Break = Callable[[Action, int], Rule]
 ACTIONS = {"reply-dropped": DropReply(), "request-cut": Cut(), "reply-cut": CutReply(1)}
@@ -49,42 +44,8 @@ READS: dict[str, Callable[[Vault], Any]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def lines(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Line]]:
-    """The line to a server, by name."""
-    opened: dict[str, Line] = {}
-    with ExitStack() as stack:
-
-        def line(name: str) -> Line:
-            if name not in opened:
-                server = request.getfixturevalue(f"{name}_server")
-                opened[name] = Line(server, stack.enter_context(HTTPProxy(server)), deadline=DEADLINE)
-            return opened[name]
-
-        yield line
-
-
-@pytest.fixture
-def line(request: pytest.FixtureRequest, lines: Callable[[str], Line]) -> Line:
-    return lines(request.param)
-
-
-def on(*names: str) -> pytest.MarkDecorator:
-    """The servers."""
-    servers = [pytest.param(name, marks=pytest.mark.needs(name)) for name in names]
-    return pytest.mark.parametrize("line", servers, indirect=True)
-
-
 def each(values: Iterable[str] | dict[str, Any], name: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(name, values.values() if isinstance(values, dict) else values, ids=[*values])
-
-
-@pytest.fixture
-def part(line: Line, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Parts are as small as the server takes them."""
-    size = SMALL_PART.get(line.server.title, 256 * 1024)
-    monkeypatch.setattr(remote, "PART", size)
-    return size
 
 
 def _make_large(part: int) -> None:

@@ -188,7 +188,7 @@ class Siege:
 
 
 def _weather(share: float, draws: random.Random) -> Rule:
-    """Some replies to writes are lost; and after one in four of these, forty requests of anybody find no server."""
+    """Some replies to writes are lost; and after one in four of these, a hundred requests of anybody find no server."""
     away = 0
 
     def rule(request: Request) -> Action:
@@ -198,7 +198,7 @@ def _weather(share: float, draws: random.Random) -> Rule:
             return Cut()
         if not request.writes or draws.random() >= share:
             return Pass()
-        away = 40 if draws.random() < 0.25 else 0
+        away = 100 if draws.random() < 0.25 else 0
         return DropReply()
 
     return rule
