@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from modelvault import formats, reference
+from modelvault import formats, layout, reference
 from modelvault import trust as trusted
 from modelvault.blobs import Blobs, parallel
 from modelvault.cache import Records
@@ -143,12 +143,7 @@ class Vault:
         self._ensured = False
         self._cached_in = cache
         self._opened: Cache | None = None
-        kept = None if _is_near(store) else self._cache()
-        if kept is None:
-            self._catalog = Catalog(Records(store), Blobs(store))
-        else:
-            records, blobs = Records(store, kept.records(store.url)), Blobs(store, kept.blobs, kept.flight)
-            self._catalog = Catalog(records, blobs, kept.heads(store.url))
+        self._catalog = self._read_anew()
 
     @property
     def url(self) -> str:
@@ -315,7 +310,8 @@ class Vault:
         """
         if self._cache() is None:
             raise InvalidInput("there is no cache to fetch to", code=Code.BAD_VALUE, hint="open(url, cache=True)")
-        return [self._prefetched(ref) for ref in map(reference.parse, refs)]
+        catalog = self._read_anew()  # what this process has in memory may be in the cache no more
+        return [self._prefetched(catalog, ref) for ref in map(reference.parse, refs)]
 
     def models(self) -> list[str]:
         """The names of all models, in order."""
@@ -518,17 +514,27 @@ class Vault:
         )
         return Version(manifest, claim, self)
 
-    def _prefetched(self, ref: reference.Ref) -> Version:
-        version = self._version(self._catalog.resolve(ref))
-        blobs = self._catalog.blobs
+    def _read_anew(self) -> Catalog:
+        """The records of the vault, with nothing in memory; behind the cache, if it is far."""
+        store, cache = self._store, None if _is_near(self._store) else self._cache()
+        if cache is None:
+            return Catalog(Records(store), Blobs(store))
+        records, blobs = Records(store, cache.records(store.url)), Blobs(store, cache.blobs, cache.flight)
+        return Catalog(records, blobs, cache.heads(store.url))
+
+    def _prefetched(self, catalog: Catalog, ref: reference.Ref) -> Version:
+        version = self._version(catalog.resolve(ref), catalog)
+        blobs = catalog.blobs
         if blobs.cache is not None:
+            catalog.records.check_kept(layout.claim(version.model, version.number))
             parallel(blobs.keep, [part for file in version.files for part in file.parts])
             if version.format == "files":  # its object is a folder
                 Tree(version.manifest, Digest(version.digest), blobs, self._cache).folder()
         return version
 
-    def _version(self, found: Found) -> Version:
-        claim = self._catalog.claim(found.model, found.target.version)
+    def _version(self, found: Found, catalog: Catalog | None = None) -> Version:
+        catalog = catalog or self._catalog
+        claim = catalog.claim(found.model, found.target.version)
         if claim.target.digest != found.target.digest:
             raise Corrupt(
                 f"{found.key} names another digest than the claim of {found.model}:{found.target.version}",
@@ -536,7 +542,7 @@ class Vault:
                 hint="a record was forged or restored; 'modelvault verify' tells more",
                 ref=found.key,
             )
-        return Version(self._catalog.manifest(found.model, found.target), claim, self, found.stale)
+        return Version(catalog.manifest(found.model, found.target), claim, self, found.stale)
 
     def _cache(self) -> Cache | None:
         if self._opened is None and self._cached_in:

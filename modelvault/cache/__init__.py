@@ -21,7 +21,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from modelvault.canonical import Digest, digest_of
-from modelvault.errors import Corrupt, NotFound, StoreError, VaultError
+from modelvault.errors import Code, Corrupt, NotFound, StoreError, VaultError
 from modelvault.stores import Key, Store
 from modelvault.wire import Claim, Move, Note, read_sealed
 
@@ -95,6 +95,19 @@ class Records:
             while self._bytes > _MEMORY_LIMIT:
                 self._bytes -= len(self._kept.pop(next(iter(self._kept))).raw)
         return stored
+
+    def check_kept(self, key: str) -> None:
+        """The claim at `key`, which was read, is on disk too.
+
+        Raises:
+            StoreError: `store-denied`, the disk did not take it.
+        """
+        if self.disk is not None:
+            try:
+                self.disk.read(Key(key))
+            except NotFound:
+                hint = "set MODELVAULT_CACHE to a folder of your own, with some space"
+                raise StoreError(f"the cache did not keep {key}", code=Code.STORE_DENIED, hint=hint, ref=key) from None
 
     def _from_store(self, kind: type[AnyRecord], key: Key) -> Stored[AnyRecord]:
         raw = self.store.read(key)

@@ -48,7 +48,8 @@ class Place(NamedTuple):
 
 def bare(url: str) -> str:
     """`url` without what may be secret in it."""
-    return re.sub(r"//[^/]*@", "//", url).partition("?")[0]
+    scheme, slashes, rest = url.partition("?")[0].partition("://")
+    return scheme + slashes + rest.rpartition("@")[2]
 
 
 def checked_options(

@@ -1,7 +1,9 @@
 """OpenSSH's sshd on a port of loopback, with keys made for the purpose; it runs as root and as anybody."""
 
+import contextlib
 import os
 import pwd
+import signal
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +59,13 @@ class OpenSSH(Server):
         self.launch(sshd, "-D", "-e", "-f", self.folder / "sshd_config")
         self.wait(self.listening)
 
+    def kill(self) -> None:
+        sessions = [each for process in self.processes for each in _below(process.pid)]  # each leads a group of its own
+        super().kill()
+        for pid in sessions:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def _trust(self, address: str) -> Path:
         """A file of known hosts that has this server's key for an address."""
         host, _, port = address.partition(":")
@@ -99,6 +108,15 @@ class OpenSSH(Server):
 
     def remove(self, place: Place, key: str) -> None:
         (self.folder_of(place) / key).unlink()
+
+
+def _below(pid: int) -> list[int]:
+    """The processes that a process has started, and those have."""
+    try:
+        children = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+    return [each for child in children for each in (child, *_below(child))]
 
 
 def _make_key(path: Path) -> None:

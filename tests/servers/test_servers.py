@@ -1,5 +1,6 @@
 """The servers that other tests rely on do what is relied on."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from .gcs import FakeGCSOnDisk
 from .s3 import SeaweedFS
 from .server import ROOT
+from .sftp import OpenSSH
 
 SERVERS = ["s3", "moto", "localbucket", "nanio", "pys3local", "gcs", "gcs_disk", "azure", "sftp", "web"]
 
@@ -103,19 +105,38 @@ def test_azurite_refuses_a_second_create(azure_server):
     assert azure_server.objects(place) == {"key": b"one"}
 
 
-@pytest.fixture
-def sftp(sftp_server):
-    """A place, and a client of it that keeps host and user keys as the adapter does."""
+@contextlib.contextmanager
+def session_of(place):
+    """An SFTP session of a client that knows host and user keys as the adapter does."""
     import paramiko
 
-    place = sftp_server.place()
+    server = place.server
     with paramiko.SSHClient() as client:
         client.load_host_keys(place.options["known_hosts"])
         key = {"key_filename": place.options["key_filename"], "look_for_keys": False, "allow_agent": False}
-        client.connect("127.0.0.1", port=sftp_server.port, username=sftp_server.user, **key)
+        client.connect("127.0.0.1", port=server.port, username=server.user, **key)
         with client.open_sftp() as session:
-            session.mkdir(str(sftp_server.folder_of(place)))
-            yield place, session
+            yield session
+
+
+def test_an_sftp_session_ends_when_its_server_is_killed(start_server):
+    server = start_server(OpenSSH)
+    place = server.place()
+    with session_of(place) as session:
+        session.mkdir(str(server.folder_of(place)))
+        server.restart()
+        with pytest.raises((OSError, EOFError)):
+            session.listdir("/")
+    with session_of(place) as session:
+        assert session.listdir(str(server.folder_of(place))) == []
+
+
+@pytest.fixture
+def sftp(sftp_server):
+    place = sftp_server.place()
+    with session_of(place) as session:
+        session.mkdir(str(sftp_server.folder_of(place)))
+        yield place, session
 
 
 def test_openssh_refuses_to_rename_onto_another_and_says_what_it_did(sftp_server, sftp):

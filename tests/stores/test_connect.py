@@ -136,6 +136,7 @@ def test_a_cache_around_a_store_is_refused(url):
         "s3://",
         "s3:///a",
         "s3://user:secret@bucket/a",
+        "s3://key:a/secret@bucket/a",
         "gs://token-secret@bucket",
         "abfs://:secret@account/c",
         "s3://bucket/../a",

@@ -272,9 +272,23 @@ def test_a_prefetch_that_cannot_be_kept_fails(line, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODELVAULT_CACHE_LAYERS", str(tmp_path / "layer"))
         Vault(line, cache=cache).prefetch("small@prod")
-        with pytest.raises(StoreError) as raised:
-            Vault(line, cache=cache).prefetch("wide@prod")
-    assert raised.value.code == Code.STORE_DENIED
+        for ref in ("wide@prod", "small:1.0.0"):
+            with pytest.raises(StoreError) as raised:
+                Vault(line, cache=cache).prefetch(ref)
+            assert raised.value.code == Code.STORE_DENIED
+
+
+def test_a_prefetch_brings_again_what_this_process_has_only_in_memory(line, reader, files, tmp_path):
+    vault = reader()
+    vault.load("wide@prod")
+    cache = Cache(tmp_path / "cache")
+    cache.prune(0)
+    cache.forget(URL)
+    vault.prefetch("wide@prod")
+    line.down = Code.STORE_UNREACHABLE
+    with pytest.warns(StaleAlias):
+        assert contents(reader().load("wide@prod")) == contents(files)
+    assert contents(reader().load("wide:1.0.0")) == contents(files)
 
 
 def test_a_prefetch_of_what_is_damaged_fails_and_keeps_nothing_of_it(line, tmp_path):
