@@ -34,7 +34,7 @@ class Place(NamedTuple):
         from urllib.parse import parse_qsl, urlsplit
 
         parts = urlsplit(url)
-        bad = "::" in url or parts.fragment or "@" in parts.netloc or not re.fullmatch(r"[\w.:-]+", parts.netloc)
+        bad = "::" in url or parts.fragment or "@" in parts.netloc or not re.fullmatch(r"[\w.-]+", parts.netloc)
         prefix = parts.path.strip("/")
         said = dict(parse_qsl(parts.query, keep_blank_values=True))
         if bad or set(said) - set(words) or any(bit in {"", ".", ".."} for bit in prefix.split("/") if prefix):

@@ -206,8 +206,8 @@ def checked(call: Callable[[], object]) -> VaultError | None:
     try:
         call()
     except VaultError as error:
-        assert f"{error}{error.hint}{error.ref}".isprintable()  # noqa: PT017 - of all that fail
-        assert len(f"{error}{error.hint}") < 2_000  # noqa: PT017
+        assert f"{error}{error.hint}{error.ref}".isprintable()
+        assert len(f"{error}{error.hint}") < 2_000
         return error
     return None
 

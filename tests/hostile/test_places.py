@@ -100,7 +100,7 @@ def test_a_vault_with_odd_things_in_it_answers_or_fails_as_a_vault_does(filled, 
             try:
                 verb()
             except VaultError as error:
-                assert f"{error}{error.hint}{error.ref}".isprintable(), what  # noqa: PT017 - of all that fail
+                assert f"{error}{error.hint}{error.ref}".isprintable(), what
         shutil.rmtree(copy, ignore_errors=True)
 
 

@@ -90,7 +90,7 @@ def outcome(call: Callable[[], Any]) -> Any:
     try:
         return call()
     except (Corrupt, Unsupported) as error:
-        assert f"{error}{error.hint}{error.ref}".isprintable()  # noqa: PT017 - what it says is looked at by all
+        assert f"{error}{error.hint}{error.ref}".isprintable()
         return error
 
 

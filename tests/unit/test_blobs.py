@@ -389,4 +389,4 @@ def test_no_fault_of_a_cache_gives_wrong_bytes(fault):
             try:
                 assert blobs.read(file_of(part_of(b"data" * 1_000))) == b"data" * 1_000
             except VaultError as error:
-                assert isinstance(error, Corrupt | StoreError)  # noqa: PT017 - of all that fail
+                assert isinstance(error, Corrupt | StoreError)
