@@ -6,12 +6,13 @@ import contextlib
 import os
 import time
 from datetime import datetime
+from itertools import count
 
 from modelvault import layout
 from modelvault.errors import Code, InvalidInput, StoreError, Unsupported, shown
 from modelvault.stores import Key, KeyExists, KeyMissing, Store, Taken
 from modelvault.stores.commit import commit
-from modelvault.stores.pace import PASSING, TRIES, pause
+from modelvault.stores.pace import again
 from modelvault.wire import VaultRecord, read_sealed, record, seal
 
 __all__ = ["check_exclusive", "found"]
@@ -96,7 +97,7 @@ def _self_test(store: Store) -> None:
 
 def _must_refuse(store: Store, key: Key, data: bytes) -> None:
     """The store refuses to create `key`, which is there: for the key, or because nobody may write there."""
-    for tries in range(1, TRIES + 1):
+    for tries in count(1):
         try:
             store.create(key, data)
         except KeyExists:
@@ -104,9 +105,10 @@ def _must_refuse(store: Store, key: Key, data: bytes) -> None:
         except StoreError as error:
             if error.code == Code.STORE_DENIED:
                 return
-            if error.code not in PASSING or tries == TRIES:
+            wait = again(tries, error)
+            if wait is None:
                 raise
-            time.sleep(pause(tries, error))
+            time.sleep(wait)
         else:
             raise _unfit(store, "replaced an object that was there, though it was asked not to")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from modelvault.errors import Code, StoreError
+from modelvault.errors import Code, StoreError, VaultError
 
-__all__ = ["LONGEST_PAUSE", "PASSING", "TRIES", "pause"]
+__all__ = ["LONGEST_PAUSE", "PASSING", "TRIES", "again", "pause"]
 
 TRIES = 4
 """How often one object is created at most."""
@@ -29,3 +29,11 @@ def pause(tries: int, error: StoreError | None = None) -> float:
     spread = random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
     asked = error.retry_after if error and error.retry_after else 0.0
     return max(min(_FIRST * (1 << tries - 1), _LAST) * spread, asked * (0.5 + spread))
+
+
+def again(tries: int, error: VaultError) -> float | None:
+    """Seconds until another try makes sense; None, if there were enough, or `error` will not pass, or not for long."""
+    if tries >= TRIES or error.code not in PASSING:
+        return None
+    wait = pause(tries, error if isinstance(error, StoreError) else None)
+    return wait if wait <= LONGEST_PAUSE else None

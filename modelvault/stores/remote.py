@@ -18,13 +18,13 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from modelvault.errors import Code, Corrupt, InvalidInput, StoreError, VaultError, shown
 from modelvault.stores.answers import Refusal, failed, refused
 from modelvault.stores.fork import PerProcess
-from modelvault.stores.pace import LONGEST_PAUSE, PASSING, TRIES, pause
+from modelvault.stores.pace import again
 from modelvault.stores.port import (
     Content,
     Data,
@@ -262,27 +262,28 @@ class Remote(ABC):
 
     async def _sending(self, key: str, name: str, upload: Any, number: int, body: bytes, *, last: bool) -> Any:
         """Upload a part, again if need be: parts have numbers, so one that was lost is sent anew."""
-        for tries in range(1, TRIES + 1):
+        for tries in count(1):
             try:
                 return await self._part(name, upload, number, body, last=last)
             except Exception as error:  # each is translated, or raised as it is
                 failure = self._translated(key, error)
-                wait = pause(tries, failure) if isinstance(failure, StoreError) else 0.0
-                if failure.code not in PASSING or tries == TRIES or wait > LONGEST_PAUSE:
+                wait = again(tries, failure)
+                if wait is None:
                     raise failure from error
             await asyncio.sleep(wait)
         raise AssertionError
 
     def _again(self, key: str, request: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """A request that may be made twice, made again if need be."""
-        for tries in range(1, TRIES):
+        for tries in count(1):
             try:
                 return self._run(key, request)
             except StoreError as error:
-                if error.code not in PASSING or pause(tries, error) > LONGEST_PAUSE:
+                wait = again(tries, error)
+                if wait is None:
                     raise
-                time.sleep(pause(tries, error))
-        return self._run(key, request)
+            time.sleep(wait)
+        raise AssertionError
 
     def _run(self, key: str, request: Callable[[], Coroutine[Any, Any, T]]) -> T:
         done: T = self._start(key, request()).result()
