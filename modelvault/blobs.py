@@ -342,7 +342,9 @@ class Blobs:
                 failed, wait = error, pause(tries, error)
                 if error.code == Code.STORE_UNREACHABLE:
                     self._reach(key, error)
-                if error.code not in PASSING or wait > LONGEST_PAUSE:
+                if wait > LONGEST_PAUSE:
+                    raise
+                if error.code not in PASSING:
                     if self._size(key, error) != content.size:
                         raise
                     if error.code == Code.STORE_DENIED:
@@ -364,7 +366,9 @@ class Blobs:
         try:
             found = next(iter(self.store.list(key, limit=1)), None)
         except VaultError as error:
-            if doubt and doubt.code == Code.STORE_DENIED and error.code == Code.STORE_DENIED:
+            if doubt is None:
+                raise
+            if doubt.code == Code.STORE_DENIED and error.code == Code.STORE_DENIED:
                 raise doubt from None
             raise CommitUncertain(
                 f"the store could not say whether {key} was written",
@@ -372,7 +376,7 @@ class Blobs:
                 hint="run it again: a blob that is there already is not written twice",
                 key=key,
                 ref=key,
-            ) from doubt or error
+            ) from doubt
         return found.size if found is not None and found.key == key else None
 
     def _stored(self, part: Part) -> _PartContent:

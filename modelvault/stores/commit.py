@@ -30,22 +30,26 @@ def commit(store: Store, key: Key, data: bytes, *, txn: str, sleep: Callable[[fl
         full, denied     nothing there    that `StoreError`: the store has refused it
         exists, failed   nothing there    create again; after the last try that `StoreError`, or `CommitUncertain`
                                           where the store said "exists"
+        no answer        nothing there    as failed; but then `CommitUncertain` in place of a `StoreError`, for what
+                                          was sent may still arrive
 
     There are four tries in all, and "full" and "denied" are failures too.
 
     Raises:
         Taken: `key-exists`, with the bytes that stand there.
-        StoreError: nothing is there, and the store would not take it.
+        StoreError: nothing is there, and the store would not take it; each try had its answer.
         CommitUncertain: nobody can say; `key` and `txn` tell how to find out.
         InvalidInput: `too-large`, it could not be read back.
     """
     if len(data) > READ_LIMIT:
         raise InvalidInput(f"a record of {len(data)} bytes is too large", code=Code.TOO_LARGE, ref=key)
+    unanswered = False
     for tries in range(1, TRIES + 1):
         try:
             return store.create(key, data)
         except (KeyExists, StoreError) as error:
             failed = isinstance(error, StoreError)
+            unanswered = unanswered or error.code == Code.STORE_UNREACHABLE
             try:
                 existing = _read_back(store, key)
             except VaultError as unread:
@@ -59,6 +63,8 @@ def commit(store: Store, key: Key, data: bytes, *, txn: str, sleep: Callable[[fl
             wait = pause(tries, error if isinstance(error, StoreError) else None)
             last = tries == TRIES or wait > LONGEST_PAUSE
             if existing is None and (error.code in _DEFINITE or (failed and last)):
+                if unanswered:
+                    raise _uncertain(key, txn) from error
                 raise
         if last:
             break

@@ -27,14 +27,10 @@ class PerProcess(Generic[T]):
             return made[1]
         with _making:
             if self._made is None or self._made[0] != os.getpid():
-                self._made = (os.getpid(), self._make())
-                _of_this_process[id(self)] = weakref.ref(self)
+                new = self._make()
+                _of_this_process[id(new)] = weakref.ref(new)
+                self._made = (os.getpid(), new)
             return self._made[1]
-
-    @property
-    def made(self) -> T | None:
-        """What is there already, of this process or its parent."""
-        return self._made[1] if self._made else None
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_make": self._make, "_made": None}
@@ -44,7 +40,7 @@ class PerProcess(Generic[T]):
 
 
 _making = threading.Lock()
-_of_this_process: dict[int, weakref.ref[PerProcess[Any]]] = {}
+_of_this_process: dict[int, weakref.ref[Any]] = {}
 _inherited = list[Any]()
 """What a parent has made.  To drop one would close what the parent uses."""
 
@@ -53,7 +49,7 @@ def _after_fork() -> None:
     """What a parent has made stays as it is: its finalizers, which wait for threads that are not here, never run."""
     global _making  # noqa: PLW0603 - it may be held by a thread that is not here
     _making = threading.Lock()
-    theirs = [each.made for known in _of_this_process.values() if (each := known()) is not None]
+    theirs = [each for known in _of_this_process.values() if (each := known()) is not None]
     _of_this_process.clear()
     _inherited.extend(theirs)
     for finalizer in tuple(weakref.finalize._registry):  # type: ignore[attr-defined] # noqa: SLF001 - no other way

@@ -1,5 +1,6 @@
 """Processes that share a vault object: forked, spawned, preloaded by a server.  All read and write, with no code for it."""
 
+import faulthandler
 import json
 import multiprocessing
 import os
@@ -35,6 +36,7 @@ def vault(place, tmp_path):
 
 def use(vault, number, results):
     """Read and write, and say what came of it."""
+    faulthandler.dump_traceback_later(90, exit=True)
     try:
         assert vault.load("m@prod") == {"n": 0}
         results.put(vault.publish("m", {"n": number}, version=f"2.0.{number}").number)
@@ -49,10 +51,10 @@ def test_children_use_the_vault_of_their_parent(method, vault):
     children = [context.Process(target=use, args=(vault, number, results)) for number in (1, 2, 3)]
     for child in children:
         child.start()
-    assert sorted(results.get() for _ in children) == ["2.0.1", "2.0.2", "2.0.3"]
     for child in children:
-        child.join(30)
+        child.join()
         assert child.exitcode == 0
+    assert sorted(results.get() for _ in children) == ["2.0.1", "2.0.2", "2.0.3"]
     assert vault.publish("m", {"n": 4}, version="2.0.4").number == "2.0.4"
     assert len(vault.versions("m")) == 5
 

@@ -10,7 +10,7 @@ import pytest
 from modelvault.stores import remote
 
 from ...servers.proxy import HTTPProxy
-from .lines import Line
+from .lines import Dying, Line, SSHLine
 
 SMALL_PART = {"SeaweedFS": 5 * 1024 * 1024}
 """The smallest part that a server takes, where that is not 256 KiB."""
@@ -25,7 +25,8 @@ def lines(request: pytest.FixtureRequest) -> Iterator[Callable[..., Line]]:
         def line(name: str, deadline: float = 20.0) -> Line:
             if (name, deadline) not in opened:
                 server = request.getfixturevalue(f"{name}_server")
-                opened[name, deadline] = Line(server, stack.enter_context(HTTPProxy(server)), deadline=deadline)
+                kind, proxy = (SSHLine, Dying(server)) if name == "sftp" else (Line, HTTPProxy(server))
+                opened[name, deadline] = kind(server, stack.enter_context(proxy), deadline=deadline)
             return opened[name, deadline]
 
         yield line

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
+from modelvault.blobs import parallel
 from modelvault.errors import Code, CommitUncertain, Corrupt, StoreError, VaultError
 from modelvault.stores import remote
 from modelvault.vault import Vault
@@ -36,10 +39,12 @@ from ...servers.proxy import (
     too_many_requests,
     writes,
 )
-from ...servers.s3 import SeaweedFS
-from ...servers.server import Place, free_port
+from ...servers.s3 import LocalBucket, SeaweedFS
+from ...servers.server import Place, Server, free_port
+from ...servers.sftp import OpenSSH
 from ..scene import BLOB, past, seen
-from .lines import Line, Spot, on, onward, torn
+from .conftest import SMALL_PART
+from .lines import Line, Spot, in_memory, on, onward, torn
 
 GUARD = 30.0
 """Seconds within which a call ends whose requests have one second each: nothing hangs, on however busy a machine."""
@@ -55,18 +60,13 @@ def _outcome(call: Callable[[], object]) -> VaultError | None:
     return None
 
 
-def _files(count: int, size: int) -> Path:
-    """A folder of so many files that are different."""
+def _files(*sizes: int) -> Path:
+    """A folder of files of these sizes."""
     folder = Path("files")
     folder.mkdir()
-    for number in range(count):
-        (folder / f"{number}.bin").write_bytes(hashlib.shake_256(bytes([number])).digest(size + number))
+    for number, size in enumerate(sizes):
+        (folder / f"{number}.bin").write_bytes(hashlib.shake_256(bytes([number])).digest(size))
     return folder
-
-
-def _uploads(requests: list[Request]) -> list[Request]:
-    """Those that brought blobs and were taken."""
-    return [each for each in requests if "/blobs" in _target(each) and each.writes and each.status in {200, 201}]
 
 
 def _target(request: Request) -> str:
@@ -97,13 +97,25 @@ def _publish_and_promote(vault: Vault) -> None:
     vault.promote("fraud@prod", "2.0.0", reason="better")
 
 
+each_server = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("s3", "gcs", "azure")]
+)
+
+
 @on("s3", "gcs", "azure")
-def test_a_store_that_throttles_now_and_then_is_asked_again(line: Line) -> None:
-    spot = _prepared(line)
-    numbers = itertools.count()
-    with line.rule(lambda _: _throttled(line) if next(numbers) % 3 != 2 else Pass()) as requests:
-        _publish_and_promote(Vault(spot.broken, trust="pickle"))
-    assert len(requests) > 15
+def test_a_store_that_throttles_every_request_when_it_first_comes_is_asked_again(line: Line) -> None:
+    spot = line.prepared()
+    known = set[tuple[str, str, str | None]]()
+
+    def rule(request: Request) -> Action:
+        asked = (request.method, _target(request), request.headers.get("content-length"))
+        new = asked not in known
+        known.add(asked)
+        return _throttled(line) if new else Pass()
+
+    with line.rule(rule) as requests:
+        _publish_and_promote(spot.vault())
+    assert sum(isinstance(each.action, Answer) for each in requests) > 5
     vault = Vault(spot.copy())
     assert vault.load("fraud@prod") == BLOB
     assert vault.verify().ok
@@ -111,8 +123,8 @@ def test_a_store_that_throttles_now_and_then_is_asked_again(line: Line) -> None:
 
 @on("s3", "gcs", "azure")
 def test_a_store_that_always_throttles_is_busy_after_a_bounded_number_of_tries(line: Line) -> None:
-    spot = _prepared(line)
-    vault = Vault(spot.broken, trust="pickle")
+    spot = line.prepared()
+    vault = spot.vault()
     with line.rule(always(_throttled(line))) as requests:
         outcome = _outcome(lambda: vault.load("fraud@prod"))
     assert _is_busy(outcome, None)
@@ -135,8 +147,8 @@ def _is_busy(outcome: VaultError | None, retry_after: float | None) -> bool:
 
 @on("s3", "gcs", "azure")
 def test_who_is_told_when_to_come_back_does_not_come_before(line: Line) -> None:
-    spot = _prepared(line)
-    vault = Vault(spot.broken, trust="pickle")
+    spot = line.prepared()
+    vault = spot.vault()
     for when, call in (
         (lambda request: not request.writes, lambda: vault.load("fraud@prod")),
         (writes, lambda: vault.promote("fraud@prod", "1.0.0", reason="x")),
@@ -151,32 +163,366 @@ def test_who_is_told_when_to_come_back_does_not_come_before(line: Line) -> None:
 
 @on("s3", "gcs", "azure")
 def test_who_is_told_to_come_back_too_late_says_so_at_once(line: Line, part: int) -> None:
-    spot = _prepared(line)
-    vault = Vault(spot.broken, trust="pickle")
+    spot = line.prepared()
+    vault = spot.vault()
+    vault.publish("fraud", BLOB[9:], version="1.9.0")
+    before = seen(spot.copy())
     large = hashlib.shake_256(b"large").digest(2 * part + 17)
-    for call, when in (
-        (lambda: vault.load("fraud@prod"), lambda request: True),
-        (lambda: vault.promote("fraud@prod", "1.0.0", reason="x"), writes),
-        (lambda: vault.publish("fraud", {"n": 1}, version="2.0.0"), writes),
-        (lambda: vault.publish("fraud", BLOB, version="2.0.0"), lambda each: "/blobs" in _target(each) and each.writes),
-        (lambda: vault.publish("fraud", large, version="2.0.0"), lambda each: "upload" in each.query.lower()),
-        (lambda: vault.publish("fraud", BLOB, version="2.0.0"), lambda request: "/blobs" in _target(request)),
+    throttled = _throttled(line, 3600)
+    for call, rule in (
+        (lambda: vault.load("fraud@prod"), always(throttled)),
+        (lambda: vault.promote("fraud@prod", "1.0.0", reason="x"), always(throttled, writes)),
+        (lambda: vault.publish("fraud", {"n": 1}, version="2.0.0"), always(throttled, writes)),
+        (lambda: vault.publish("fraud", BLOB, version="2.0.0"), always(throttled, writes)),
+        (lambda: vault.publish("fraud", BLOB, version="2.0.0"), onward(throttled, 1)),
+        (lambda: vault.publish("fraud", BLOB[9:], version="2.0.0"), always(throttled, writes)),  # whose blob is there
+        (lambda: vault.publish("fraud", large, version="2.0.0"), always(throttled, _is_part)),
     ):
-        with line.rule(always(_throttled(line, 3600), when)) as requests:
+        with line.rule(rule) as requests:
             outcome = _outcome(call)
         assert _is_busy(outcome, 3600)
-        assert sum(isinstance(each.action, Answer) for each in requests) <= 2
-    assert seen(spot.copy()) == spot.past
+        assert 0 < sum(isinstance(each.action, Answer) for each in requests) <= 4
+    assert seen(spot.copy()) == before
 
 
-class Prepared(Spot):
-    """A spot with a past."""
+def _is_part(request: Request) -> bool:
+    """It brings a part of a large object."""
+    return any(word in request.query for word in ("partNumber=", "upload_id=", "comp=block"))
 
-    past: dict[str, Any]
+
+# --- slow, or silent
 
 
-def _prepared(line: Line) -> Any:
-    spot = line.spot()
-    past(Vault(spot.straight))
-    spot.past = seen(spot.copy())  # type: ignore[attr-defined]
-    return spot
+@on("s3", "gcs", "azure")
+def test_a_slow_store_is_waited_for(line: Line) -> None:
+    spot = line.prepared()
+    with line.rule(always(Delay(0.05))):
+        _publish_and_promote(spot.vault())
+    assert Vault(spot.copy()).load("fraud@prod") == BLOB
+
+
+SILENCE = {"unheard": Hang(), "heard": Hang(seen=True)}
+
+
+@pytest.mark.parametrize("silence", SILENCE.values(), ids=SILENCE)
+@each_server
+def test_a_store_that_goes_silent_is_out_of_reach_and_a_commit_is_in_doubt(
+    lines: Callable[..., Line], name: str, silence: Hang
+) -> None:
+    line = lines(name, 0.5)
+    spot = line.prepared()
+    began = time.monotonic()
+    with line.rule(always(silence)):
+        outcomes = parallel(lambda call: _outcome(partial(call, spot.vault())), CALLS)
+    assert [outcome and outcome.code for outcome in outcomes] == [Code.STORE_UNREACHABLE] * len(CALLS)
+    assert spot.added() == []
+    with line.rule(_from_the_first_write(silence)) as requests:
+        outcome = _outcome(lambda: spot.vault().promote("fraud@prod", "1.0.0", reason="x"))
+    assert time.monotonic() - began < GUARD
+    done = spot.added()
+    if any(request.writes for request in requests):  # on a busy machine it may not come so far
+        assert isinstance(outcome, CommitUncertain)
+        assert (outcome.txn.encode() in spot.objects().get(outcome.key, b"")) == (len(done) == 1) == silence.seen
+    else:
+        assert (outcome and outcome.code, done) == (Code.STORE_UNREACHABLE, [])
+
+
+CALLS: list[Callable[[Vault], object]] = [
+    lambda vault: vault.load("fraud@prod"),
+    lambda vault: vault.versions("fraud"),
+    lambda vault: vault.history("fraud@prod"),
+    lambda vault: vault.publish("fraud", BLOB, version="2.0.0"),
+    lambda vault: vault.promote("fraud@prod", "1.0.0", reason="x"),
+    lambda vault: vault.rollback("fraud@prod", reason="x"),
+    lambda vault: vault.note("fraud:1.0.0", "x"),
+]
+
+
+def _from_the_first_write(action: Action) -> Rule:
+    """The action for the first write and all that follows."""
+    begun = False
+
+    def rule(request: Request) -> Action:
+        nonlocal begun
+        begun = begun or request.writes
+        return action if begun else Pass()
+
+    return rule
+
+
+@on("gcs")
+def test_a_write_that_timed_out_and_lands_late_was_never_said_to_have_failed(
+    line: Line, lines: Callable[..., Line]
+) -> None:
+    line = lines("gcs", 0.5)
+    spot = line.prepared()
+    with line.rule(always(Delay(4), writes)) as requests:
+        outcome = _outcome(lambda: spot.vault().promote("fraud@prod", "1.0.0", reason="x"))
+        assert spot.added() == []
+        while not all(request.status for request in requests):
+            time.sleep(0.05)
+    assert isinstance(outcome, CommitUncertain)
+    assert outcome.txn.encode() in spot.objects()[outcome.key]
+    assert len(spot.added()) == 1
+
+
+# --- not there at all
+
+
+class Nowhere(NamedTuple):
+    """What a place is said to be reached through."""
+
+    address: str
+
+
+def _elsewhere(server: Server, address: str, scheme: str = "http") -> Place:
+    place = server.through(server.place(), Nowhere(address))
+    options = {name: _with_scheme(value, scheme) for name, value in place.options.items()}
+    return replace(place, options=options, server=None)
+
+
+def _with_scheme(value: Any, scheme: str) -> Any:
+    return re.sub(r"\bhttp\b", scheme, value) if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("where", ["refused", "no-such-name", "not-tls"])
+@each_server
+def test_a_server_that_is_not_there_is_out_of_reach(request: pytest.FixtureRequest, name: str, where: str) -> None:
+    server = request.getfixturevalue(f"{name}_server")
+    place = {
+        "refused": lambda: _elsewhere(server, f"127.0.0.1:{free_port()}"),
+        "no-such-name": lambda: _elsewhere(server, "nobody.invalid:4443"),
+        "not-tls": lambda: _elsewhere(server, server.address, "https"),
+    }[where]()
+    began = time.monotonic()
+    store = place.connect(deadline=2)
+    outcomes = parallel(lambda call: _outcome(partial(call, Vault(store, trust="pickle"))), CALLS)
+    assert [outcome and outcome.code for outcome in outcomes] == [Code.STORE_UNREACHABLE] * len(CALLS)
+    assert time.monotonic() - began < GUARD
+
+
+# --- refused
+
+
+DENIALS = {
+    "SeaweedFS": expired_token(),
+    "fake-gcs-server": Answer(401, b'{"error":{"code":401,"message":"Invalid Credentials"}}'),
+    "Azurite": Answer(403, b"", (("x-ms-error-code", "AuthenticationFailed"),)),
+}
+
+
+@on("s3", "gcs", "azure")
+def test_credentials_that_expire_at_any_request_leave_nothing_half_done(line: Line) -> None:
+    spot = line.prepared()
+    folder = _files(20_000, 20_001, 20_002)
+    denied = DENIALS[line.server.title]
+    for number in itertools.count():
+        vault = spot.vault()
+        with line.rule(onward(denied, number)) as requests:
+            outcome = _outcome(lambda: vault.publish("fraud", folder, version="2.0.0"))  # noqa: B023
+        if len(requests) <= number:
+            break
+        assert isinstance(outcome, StoreError)
+        assert outcome.code == Code.STORE_DENIED
+        assert spot.added() == []
+    assert outcome is None
+    assert number > 3
+    assert spot.added() == ["fraud:2.0.0"]
+
+
+@on("s3", "gcs", "azure")
+def test_who_comes_back_with_new_credentials_uploads_only_what_is_missing(line: Line, part: int) -> None:
+    spot = line.prepared()
+    folder = _files(part + 1_000, 3 * part + 1_000)
+    denied = DENIALS[line.server.title]
+    with line.rule(_once_there_is_a_blob(line, denied)):
+        outcome = _outcome(lambda: spot.vault().publish("fraud", folder, version="2.0.0"))
+    assert isinstance(outcome, StoreError)
+    assert outcome.code == Code.STORE_DENIED
+    _completes_what_is_missing(line, spot, folder)
+
+
+def _once_there_is_a_blob(line: Line, action: Action) -> Rule:
+    """The action for all requests, once a large object has been made."""
+    return lambda _: action if any(map(_has_made_an_object, line.proxy.requests)) else Pass()
+
+
+def _has_made_an_object(request: Request) -> bool:
+    ends = ("POST", "uploadId="), ("PUT", "upload_id="), ("PUT", "comp=blocklist")
+    return request.status in {200, 201} and any(request.method == one and two in request.query for one, two in ends)
+
+
+def _completes_what_is_missing(line: Line, spot: Spot, folder: Path) -> None:
+    """The same call again sends what is not there, and nothing that is."""
+    objects = spot.objects()
+    assert torn(objects) == []
+    assert spot.added() == []
+    digests = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    missing = sum(path.stat().st_size for path, digest in digests.items() if digest not in " ".join(objects))
+    assert 0 < missing < sum(path.stat().st_size for path in digests)
+    with line.rule(always(Pass())) as requests:
+        spot.vault().publish("fraud", folder, version="2.0.0")
+    sent = sum(int(request.headers.get("content-length", 0)) for request in requests if request.writes)
+    assert missing <= sent < missing + 20_000
+    assert spot.added() == ["fraud:2.0.0"]
+
+
+@pytest.mark.needs("s3")
+def test_a_bucket_that_may_only_be_read_is_read_and_says_no_to_writers(s3_server: SeaweedFS) -> None:
+    place = s3_server.place()
+    past(Vault(place.connect()))
+    before = s3_server.objects(place)
+    vault = Vault(s3_server.read_only(place).connect(), trust="pickle")
+    assert vault.load("fraud@prod")["n"] == 3
+    empty = Vault(s3_server.read_only(s3_server.place()).connect())
+    for call in (
+        lambda: vault.publish("fraud", {"n": 1}, version="2.0.0"),
+        lambda: vault.publish("fraud", BLOB, version="2.0.0"),
+        lambda: vault.promote("fraud@prod", "1.0.0", reason="x"),
+        lambda: vault.note("fraud:1.0.0", "x"),
+        lambda: empty.publish("fraud", {"n": 1}),
+    ):
+        outcome = _outcome(call)
+        assert isinstance(outcome, StoreError)
+        assert outcome.code == Code.STORE_DENIED
+    assert s3_server.objects(place) == before
+
+
+# --- killed
+
+
+@pytest.mark.parametrize("kind", [SeaweedFS, FakeGCSOnDisk])
+def test_a_server_that_is_killed_and_started_again_gets_only_what_is_missing(
+    kind: type[Server], start_server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start_server(kind)
+    part = SMALL_PART.get(server.title, 256 * 1024)
+    monkeypatch.setattr(remote, "PART", part)
+    with HTTPProxy(server) as proxy:
+        line = Line(server, proxy, deadline=10.0)
+        spot = line.prepared()
+        folder = _files(part + 1_000, 3 * part + 1_000)
+
+        def kill(request: Request) -> Action:
+            if server.processes and any(map(_has_made_an_object, proxy.requests)):
+                server.kill()
+            return Pass()
+
+        with line.rule(kill):
+            outcome = _outcome(lambda: spot.vault().publish("fraud", folder, version="2.0.0"))
+        assert isinstance(outcome, StoreError)
+        assert outcome.code == Code.STORE_UNREACHABLE
+        server.start()
+        _completes_what_is_missing(line, spot, folder)
+
+
+# --- full
+
+
+def _is_full(vault: Vault) -> None:
+    folder = _files(*[6 * 1024 * 1024] * 3)
+    outcome = _outcome(lambda: vault.publish("fraud", folder, version="2.0.0"))
+    assert isinstance(outcome, StoreError)
+    assert outcome.code in {Code.STORE_FULL, Code.STORE_FAILED}
+
+
+def test_a_full_disk_of_a_server_leaves_nothing_half_there(
+    small_disk: Path, start_server: Callable[..., Server]
+) -> None:
+    server = start_server(FakeGCSOnDisk, folder=small_disk)
+    place = server.place()
+    past(Vault(place.connect()))
+    before = seen(in_memory(server.objects(place)))
+    _is_full(Vault(place.connect()))
+    objects = server.objects(place)
+    assert seen(in_memory(objects)) == before
+
+
+@pytest.mark.needs("sftp")
+def test_a_full_disk_over_sftp_leaves_nothing_half_there(small_disk: Path, sftp_server: OpenSSH) -> None:
+    place = sftp_server.place(under=small_disk)
+    past(Vault(place.connect()))
+    before = seen(in_memory(sftp_server.objects(place)))
+    _is_full(Vault(place.connect()))
+    objects = {key: data for key, data in sftp_server.objects(place).items() if "/.tmp-" not in key}
+    assert torn(objects) == []
+    assert seen(in_memory(objects)) == before
+
+
+# --- torn
+
+
+@on("s3", "gcs", "azure")
+def test_an_upload_that_is_cut_in_the_middle_is_not_there_and_is_made_again(line: Line) -> None:
+    spot = line.prepared()
+    for number in range(3):
+        with line.rule(nth(CutBody(10_000), number, writes)):
+            spot.vault().publish("fraud", BLOB[number + 5 :], version=f"2.{number}.0")
+        assert torn(spot.objects()) == []
+    assert spot.added() == ["fraud:2.0.0", "fraud:2.1.0", "fraud:2.2.0"]
+
+
+@pytest.fixture
+def careless(localbucket_server: LocalBucket) -> Iterator[Line]:
+    """A line to a server that shows half an upload under its name."""
+    with HTTPProxy(localbucket_server) as proxy:
+        yield Line(localbucket_server, proxy, deadline=10.0)
+
+
+def test_a_torn_blob_is_not_trusted_by_the_upload_that_tore_it(careless: Line) -> None:
+    spot = careless.prepared()
+    with careless.rule(nth(CutBody(10_000), 1, writes)):
+        version = spot.vault().publish("fraud", BLOB[5:], version="2.0.0")
+    assert len(torn(spot.objects())) == 1
+    assert version.load() == BLOB[5:]
+    assert spot.vault().load("fraud:2.0.0") == BLOB[5:]
+    assert spot.added() == ["fraud:2.0.0"]
+
+
+def test_a_torn_blob_is_not_trusted_by_the_next_publisher(careless: Line) -> None:
+    spot = careless.prepared()
+    with careless.rule(_then_nothing(CutBody(10_000), 1)):
+        assert isinstance(_outcome(lambda: spot.vault().publish("fraud", BLOB[5:], version="2.0.0")), StoreError)
+    assert len(torn(spot.objects())) == 1
+    assert spot.added() == []
+    for number in ("2.0.0", "2.0.1"):
+        assert spot.vault().publish("fraud", BLOB[5:], version=number).load() == BLOB[5:]
+        assert spot.vault().verify(f"fraud:{number}").ok
+
+
+def _then_nothing(action: Action, number: int) -> Rule:
+    """The action for the write of this number, and nobody answers any more."""
+    numbers, gone = itertools.count(), False
+
+    def rule(request: Request) -> Action:
+        nonlocal gone
+        if gone:
+            return Cut()
+        gone = request.writes and next(numbers) == number
+        return action if gone else Pass()
+
+    return rule
+
+
+def test_a_torn_claim_is_corrupt_and_never_loaded(careless: Line) -> None:
+    spot = careless.prepared()
+    with careless.rule(nth(CutBody(300), 1, writes)):
+        outcome = _outcome(lambda: spot.vault().publish("fraud", {"n": 9}, version="2.0.0"))
+    assert isinstance(outcome, Corrupt)
+    with pytest.raises(Corrupt):
+        spot.vault().load("fraud:2.0.0")
+    assert spot.vault().load("fraud@prod")["n"] == 3
+
+
+@on("s3", "gcs", "azure")
+def test_a_blob_of_other_bytes_is_never_loaded_whoever_put_it_there(line: Line) -> None:
+    spot = line.prepared()
+    blobs = {key: data for key, data in spot.objects().items() if key.startswith("blobs/")}
+    for key, data in blobs.items():
+        line.server.put(spot.place, key, data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(Corrupt):
+        spot.vault().load("fraud@prod")
+    for key, data in blobs.items():
+        line.server.put(spot.place, key, data[:-1])
+    with pytest.raises(Corrupt):
+        spot.vault().load("fraud@prod")

@@ -18,9 +18,8 @@ from modelvault.vault import Vault
 
 from ...servers.proxy import Action, Cut, CutReply, DropReply, Pass, Request, Rule, always, nth
 from ..scene import VERBS, Shown, Verb, acknowledged, added, past, seen
-from .lines import Line, Objects, Spot, in_memory, on, onward, torn
+from .lines import Break, Line, Objects, Spot, in_memory, on, onward, torn
 
-Break = Callable[[Action, int], Rule]
 ACTIONS = {"reply-dropped": DropReply(), "request-cut": Cut(), "reply-cut": CutReply(1)}
 BREAKS: dict[str, Break] = {"once": nth, "for-good": onward}
 
@@ -61,16 +60,16 @@ def _make_large(part: int) -> None:
 class Tried:
     """A verb that was called while a rule broke the line, after a proof that what it reported is true."""
 
-    def __init__(self, line: Line, verb: Verb, rule: Rule) -> None:
+    def __init__(self, line: Line, verb: Verb, kind: Break, action: Action, number: int) -> None:
         base = _base(verb)
         self.verb = verb
         self.before = seen(in_memory(base))
         self.spot: Spot = line.spot(base)
-        self.vault = Vault(self.spot.broken, trust="pickle")
-        with line.rule(rule) as requests:
+        self.vault = self.spot.vault()
+        with line.broken(kind, action, number) as traffic:
             self.outcome = _outcome(lambda: verb.call(self.vault))
-        self.requests = len(requests)
-        _nothing_went(requests)
+            self.requests = traffic.count()
+        _nothing_went(traffic.requests)
         objects = self.spot.objects()
         assert base.items() <= objects.items()
         assert torn(objects) == [] or _appends(line)
@@ -133,7 +132,7 @@ def _tries_again_itself(line: Line) -> bool:
 def _broken(line: Line, verb: Verb, kind: Break, action: Action, numbers: Iterable[int]) -> int:
     """Break the line at these requests of the verb, until it makes no more; how many it made at last."""
     for number in numbers:
-        tried = Tried(line, verb, kind(action, number))
+        tried = Tried(line, verb, kind, action, number)
         broke = tried.requests > number
         # A single break is mended on the way; and a reply without a body is not cut.
         assert (tried.outcome is not None) == (broke and kind is onward) or isinstance(action, CutReply)
@@ -157,6 +156,27 @@ def test_breaks_at_some_requests_are_reported_for_what_they_are(line: Line, part
     draws = random.Random(f"{line.server.title} {verb.name}")
     requests = _broken(line, verb, nth, draws.choice([*ACTIONS.values()]), [draws.randrange(3)])
     _broken(line, verb, onward, draws.choice([DropReply(), Cut()]), [draws.randrange(requests - 2)])
+
+
+@each(NAMED, "verb")
+@on("sftp")
+def test_replies_that_are_lost_over_sftp_are_reported_for_what_they_are(line: Line, part: int, verb: Verb) -> None:
+    _make_large(part)
+    draws = random.Random(verb.name)
+    requests = _broken(line, verb, nth, DropReply(), [draws.randrange(12)])
+    _broken(line, verb, nth, DropReply(), [draws.randrange(requests)])
+    _broken(line, verb, onward, DropReply(), [draws.randrange(requests)])
+
+
+@pytest.mark.long
+@each(BREAKS, "kind")
+@each(NAMED, "verb")
+@on("sftp")
+def test_all_replies_that_are_lost_over_sftp_are_reported_for_what_they_are(
+    line: Line, part: int, verb: Verb, kind: Break
+) -> None:
+    _make_large(part)
+    assert _broken(line, verb, kind, DropReply(), itertools.count()) > 10
 
 
 @pytest.mark.long
@@ -201,7 +221,7 @@ _readable = weakref.WeakKeyDictionary[Line, tuple[Spot, Vault]]()
 
 def _read_while(spot: Spot, read: Callable[[Vault], Any], expected: Any, rule: Rule) -> tuple[VaultError | None, int]:
     """What a reader that is new meets while the line breaks, and how many requests it made; it reads nothing wrong."""
-    vault = Vault(spot.broken, trust="pickle")
+    vault = spot.vault()
     with spot.line.rule(rule) as requests:
         outcome = _outcome(lambda: _is_equal(read(vault), expected))
     assert isinstance(outcome, StoreError | None)
