@@ -36,12 +36,22 @@ def vault(place, tmp_path):
 
 def use(vault, number, results):
     """Read and write, and say what came of it."""
-    faulthandler.dump_traceback_later(90, exit=True)
+    faulthandler.register(signal.SIGUSR1)
     try:
         assert vault.load("m@prod") == {"n": 0}
         results.put(vault.publish("m", {"n": number}, version=f"2.0.{number}").number)
     except BaseException as error:
         results.put(repr(error))
+
+
+def ended(child):
+    """It has ended well; one that hangs says where."""
+    child.join(100)
+    if child.is_alive():
+        os.kill(child.pid, signal.SIGUSR1)
+        child.join(1)
+        child.kill()
+    assert child.exitcode == 0
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
@@ -52,8 +62,7 @@ def test_children_use_the_vault_of_their_parent(method, vault):
     for child in children:
         child.start()
     for child in children:
-        child.join()
-        assert child.exitcode == 0
+        ended(child)
     assert sorted(results.get() for _ in children) == ["2.0.1", "2.0.2", "2.0.3"]
     assert vault.publish("m", {"n": 4}, version="2.0.4").number == "2.0.4"
     assert len(vault.versions("m")) == 5
