@@ -19,7 +19,7 @@ __all__ = ["AzureStore"]
 _OURS = {"asynchronous", "loop", "version_aware", "request_session", "socket_timeout"}
 """Options of adlfs that the store decides."""
 
-_LONG_URL = re.compile(r"(\w+)://([^@/]+)@([\w-]+)\.(?:dfs|blob)\.core\.windows\.net(/[^?]*)?")
+_LONG_URL = re.compile(r"(\w+)://([^@/]+)@([\w-]+)\.(?:dfs|blob)\.core\.windows\.net(/[^?]*)?\Z")
 _FOLDER = "hdi_isfolder"
 _ONCE: dict[str, Any] = {"retry_total": 0}
 """The service's library must not repeat requests: the second would find the first."""
@@ -140,6 +140,8 @@ class AzureStore(Remote):
         if isinstance(error, azure.HttpResponseError) and error.status_code:
             word, headers = _word(error), getattr(error.response, "headers", {})
             return Refusal(412 if word == "BlobAlreadyExists" else error.status_code, word, retry_after(headers))
+        if isinstance(error, ValueError):  # the library makes nothing of what somebody else has answered
+            return Refusal(200, type(error).__name__)
         if isinstance(error, azure.ClientAuthenticationError):
             return Refusal(401, "NoCredentials")
         if isinstance(error, azure.AzureError | aiohttp.ClientError | OSError):

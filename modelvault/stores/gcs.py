@@ -104,9 +104,12 @@ class GCSStore(Remote):
         given |= {"pageToken": mark} if mark else {}
         fields = "items(name,size),prefixes,nextPageToken"
         reply = await self._ask("GET", _OBJECTS, prefix=prefix, delimiter="/", fields=fields, **given)
-        found = json.loads(reply.body)
-        objects = [(each["name"], int(each["size"])) for each in found.get("items", ())]
-        return Page(objects, found.get("prefixes", []), found.get("nextPageToken"))
+        try:
+            found = json.loads(reply.body)
+            objects = [(each["name"], int(each["size"])) for each in found.get("items", ())]
+            return Page(objects, found.get("prefixes", []), found.get("nextPageToken"))
+        except (ValueError, LookupError, TypeError, AttributeError) as error:  # somebody else has answered
+            raise _Refused(reply) from error
 
     async def _remove(self, name: str) -> None:
         await self._ask("DELETE", _object(name))

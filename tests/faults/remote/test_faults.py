@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -26,11 +27,13 @@ from ...servers.proxy import (
     Cut,
     CutBody,
     Delay,
+    DropReply,
     Hang,
     HTTPProxy,
     Pass,
     Request,
     Rule,
+    TCPProxy,
     always,
     expired_token,
     first,
@@ -49,6 +52,7 @@ from .lines import Line, Spot, in_memory, on, onward, torn
 GUARD = 30.0
 """Seconds within which a call ends whose requests have one second each: nothing hangs, on however busy a machine."""
 
+SERVERS = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("s3", "gcs", "azure", "sftp")]
 THROTTLES = {"SeaweedFS": slow_down, "fake-gcs-server": too_many_requests, "Azurite": too_many_requests}
 
 
@@ -58,6 +62,10 @@ def _outcome(call: Callable[[], object]) -> VaultError | None:
     except VaultError as error:
         return error
     return None
+
+
+def _outcome_of(vault: Vault, call: Callable[[Vault], object]) -> VaultError | None:
+    return _outcome(partial(call, vault))
 
 
 def _files(*sizes: int) -> Path:
@@ -95,11 +103,6 @@ class Clock:
 def _publish_and_promote(vault: Vault) -> None:
     vault.publish("fraud", BLOB, version="2.0.0")
     vault.promote("fraud@prod", "2.0.0", reason="better")
-
-
-each_server = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("s3", "gcs", "azure")]
-)
 
 
 @on("s3", "gcs", "azure")
@@ -205,7 +208,7 @@ SILENCE = {"unheard": Hang(), "heard": Hang(seen=True)}
 
 
 @pytest.mark.parametrize("silence", SILENCE.values(), ids=SILENCE)
-@each_server
+@pytest.mark.parametrize("name", SERVERS[:3])
 def test_a_store_that_goes_silent_is_out_of_reach_and_a_commit_is_in_doubt(
     lines: Callable[..., Line], name: str, silence: Hang
 ) -> None:
@@ -213,7 +216,7 @@ def test_a_store_that_goes_silent_is_out_of_reach_and_a_commit_is_in_doubt(
     spot = line.prepared()
     began = time.monotonic()
     with line.rule(always(silence)):
-        outcomes = parallel(lambda call: _outcome(partial(call, spot.vault())), CALLS)
+        outcomes = parallel(lambda call: _outcome_of(spot.vault(), call), CALLS)
     assert [outcome and outcome.code for outcome in outcomes] == [Code.STORE_UNREACHABLE] * len(CALLS)
     assert spot.added() == []
     with line.rule(_from_the_first_write(silence)) as requests:
@@ -248,6 +251,29 @@ def _from_the_first_write(action: Action) -> Rule:
         return action if begun else Pass()
 
     return rule
+
+
+@pytest.mark.needs("sftp")
+def test_an_sftp_server_that_goes_silent_is_out_of_reach_and_a_commit_is_in_doubt(lines: Callable[..., Line]) -> None:
+    line = lines("sftp", 1.0)
+    spot = line.prepared()
+    began = time.monotonic()
+    line.proxy.hang = True
+    outcomes = parallel(lambda call: _outcome_of(spot.vault(), call), CALLS)
+    line.proxy.clear()
+    assert [outcome and outcome.code for outcome in outcomes] == [Code.STORE_UNREACHABLE] * len(CALLS)
+    assert spot.added() == []
+    for reply in range(4, 12, 2):
+        before = spot.before
+        spot.before = seen(spot.copy())
+        with line.broken(onward, DropReply(), reply):
+            outcome = _outcome(lambda: spot.vault().promote("fraud@prod", "1.0.0", reason="x"))
+        if isinstance(outcome, CommitUncertain):
+            assert (outcome.txn.encode() in spot.objects().get(outcome.key, b"")) == bool(spot.added())
+        else:
+            assert (outcome and outcome.code, spot.added()) == (Code.STORE_UNREACHABLE, [])
+        assert before.items() <= seen(spot.copy()).items()
+    assert time.monotonic() - began < 2 * GUARD
 
 
 @on("gcs")
@@ -285,20 +311,37 @@ def _with_scheme(value: Any, scheme: str) -> Any:
     return re.sub(r"\bhttp\b", scheme, value) if isinstance(value, str) else value
 
 
-@pytest.mark.parametrize("where", ["refused", "no-such-name", "not-tls"])
-@each_server
+@pytest.mark.parametrize("where", ["refused", "no-such-name", "another-protocol"])
+@pytest.mark.parametrize("name", SERVERS)
 def test_a_server_that_is_not_there_is_out_of_reach(request: pytest.FixtureRequest, name: str, where: str) -> None:
     server = request.getfixturevalue(f"{name}_server")
     place = {
         "refused": lambda: _elsewhere(server, f"127.0.0.1:{free_port()}"),
         "no-such-name": lambda: _elsewhere(server, "nobody.invalid:4443"),
-        "not-tls": lambda: _elsewhere(server, server.address, "https"),
+        "another-protocol": lambda: _of_another_protocol(server, request),
     }[where]()
     began = time.monotonic()
     store = place.connect(deadline=2)
-    outcomes = parallel(lambda call: _outcome(partial(call, Vault(store, trust="pickle"))), CALLS)
+    outcomes = parallel(partial(_outcome_of, Vault(store, trust="pickle")), CALLS)
     assert [outcome and outcome.code for outcome in outcomes] == [Code.STORE_UNREACHABLE] * len(CALLS)
     assert time.monotonic() - began < GUARD
+
+
+def _of_another_protocol(server: Server, request: pytest.FixtureRequest) -> Place:
+    """TLS where there is none, and SSH where there is HTTP."""
+    if isinstance(server, OpenSSH):
+        return _elsewhere(server, request.getfixturevalue("web_server").address)
+    return _elsewhere(server, server.address, "https")
+
+
+@on("s3", "gcs", "azure")
+def test_what_somebody_else_answers_is_an_error_of_the_store(line: Line) -> None:
+    spot = line.prepared()
+    with line.rule(always(Answer(200, b"<html>welcome to this hotel</html>", (("Content-Type", "text/html"),)))):
+        for call in CALLS[:3]:
+            outcome = _outcome_of(spot.vault(), call)
+            assert isinstance(outcome, StoreError)
+            assert outcome.code == Code.STORE_FAILED
 
 
 # --- refused
@@ -414,6 +457,41 @@ def test_a_server_that_is_killed_and_started_again_gets_only_what_is_missing(
         assert outcome.code == Code.STORE_UNREACHABLE
         server.start()
         _completes_what_is_missing(line, spot, folder)
+
+
+class Deadly(TCPProxy):
+    """A proxy that kills its server, once it has given so many replies."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        self.server = server
+        self.last = math.inf
+
+    async def _hand_on(self, *args: Any, **named: Any) -> None:
+        if self.replies >= self.last:
+            self.server.kill()
+            raise ConnectionAbortedError
+        await super()._hand_on(*args, **named)
+
+
+def test_an_sftp_server_that_is_killed_and_started_again_goes_on(start_server: Callable[..., Server]) -> None:
+    server = start_server(OpenSSH)
+    with Deadly(server) as proxy:
+        line = Line(server, proxy, deadline=10.0)
+        spot = line.prepared()
+        folder = _files(*range(20_000, 20_020))
+        proxy.last = proxy.replies + 100
+        outcome = _outcome(lambda: spot.vault().publish("fraud", folder, version="2.0.0"))
+        assert isinstance(outcome, StoreError)
+        assert outcome.code == Code.STORE_UNREACHABLE
+        assert torn(spot.objects()) == []
+        assert spot.added() == []
+        proxy.last = math.inf
+        server.start()
+        blobs = sum(key.startswith("blobs/") for key in spot.objects())
+        spot.vault().publish("fraud", folder, version="2.0.0")
+        assert spot.added() == ["fraud:2.0.0"]
+        assert 2 < blobs < 22 == sum(key.startswith("blobs/") for key in spot.objects())
 
 
 # --- full
