@@ -10,6 +10,8 @@ import pytest
 from modelvault.stores import remote
 
 from ...servers.proxy import HTTPProxy
+from ...servers.server import Server
+from ...servers.sftp import OpenSSH
 from .lines import Dying, Line, SSHLine
 
 SMALL_PART = {"SeaweedFS": 5 * 1024 * 1024}
@@ -24,12 +26,16 @@ def lines(request: pytest.FixtureRequest) -> Iterator[Callable[..., Line]]:
 
         def line(name: str, deadline: float = 20.0) -> Line:
             if (name, deadline) not in opened:
-                server = request.getfixturevalue(f"{name}_server")
-                kind, proxy = (SSHLine, Dying(server)) if name == "sftp" else (Line, HTTPProxy(server))
-                opened[name, deadline] = kind(server, stack.enter_context(proxy), deadline=deadline)
+                opened[name, deadline] = _opened(request.getfixturevalue(f"{name}_server"), deadline, stack)
             return opened[name, deadline]
 
         yield line
+
+
+def _opened(server: Server, deadline: float, stack: ExitStack) -> Line:
+    if isinstance(server, OpenSSH):
+        return SSHLine(server, stack.enter_context(Dying(server)), deadline=deadline, connect_timeout=deadline)
+    return Line(server, stack.enter_context(HTTPProxy(server)), deadline=deadline)
 
 
 @pytest.fixture

@@ -255,13 +255,15 @@ def _from_the_first_write(action: Action) -> Rule:
 
 @pytest.mark.needs("sftp")
 def test_an_sftp_server_that_goes_silent_is_out_of_reach_and_a_commit_is_in_doubt(lines: Callable[..., Line]) -> None:
-    line = lines("sftp", 1.0)
+    line = lines("sftp", 0.5)
     spot = line.prepared()
     began = time.monotonic()
     line.proxy.hang = True
-    outcomes = parallel(lambda call: _outcome_of(spot.vault(), call), CALLS)
+    for call in CALLS[2:5]:
+        outcome = _outcome_of(spot.vault(), call)
+        assert isinstance(outcome, StoreError)
+        assert outcome.code == Code.STORE_UNREACHABLE
     line.proxy.clear()
-    assert [outcome and outcome.code for outcome in outcomes] == [Code.STORE_UNREACHABLE] * len(CALLS)
     assert spot.added() == []
     for reply in range(4, 12, 2):
         before = spot.before
@@ -273,7 +275,7 @@ def test_an_sftp_server_that_goes_silent_is_out_of_reach_and_a_commit_is_in_doub
         else:
             assert (outcome and outcome.code, spot.added()) == (Code.STORE_UNREACHABLE, [])
         assert before.items() <= seen(spot.copy()).items()
-    assert time.monotonic() - began < 2 * GUARD
+    assert time.monotonic() - began < GUARD
 
 
 @on("gcs")
@@ -282,7 +284,7 @@ def test_a_write_that_timed_out_and_lands_late_was_never_said_to_have_failed(
 ) -> None:
     line = lines("gcs", 0.5)
     spot = line.prepared()
-    with line.rule(always(Delay(4), writes)) as requests:
+    with line.rule(always(Delay(3), writes)) as requests:
         outcome = _outcome(lambda: spot.vault().promote("fraud@prod", "1.0.0", reason="x"))
         assert spot.added() == []
         while not all(request.status for request in requests):
@@ -322,8 +324,10 @@ def test_a_server_that_is_not_there_is_out_of_reach(request: pytest.FixtureReque
     }[where]()
     began = time.monotonic()
     store = place.connect(deadline=2)
-    outcomes = parallel(partial(_outcome_of, Vault(store, trust="pickle")), CALLS)
-    assert [outcome and outcome.code for outcome in outcomes] == [Code.STORE_UNREACHABLE] * len(CALLS)
+    for call in CALLS[2:5]:
+        outcome = _outcome_of(Vault(store, trust="pickle"), call)
+        assert isinstance(outcome, StoreError)
+        assert outcome.code == Code.STORE_UNREACHABLE
     assert time.monotonic() - began < GUARD
 
 
@@ -334,7 +338,7 @@ def _of_another_protocol(server: Server, request: pytest.FixtureRequest) -> Plac
     return _elsewhere(server, server.address, "https")
 
 
-@on("s3", "gcs", "azure")
+@on("gcs", "azure")
 def test_what_somebody_else_answers_is_an_error_of_the_store(line: Line) -> None:
     spot = line.prepared()
     with line.rule(always(Answer(200, b"<html>welcome to this hotel</html>", (("Content-Type", "text/html"),)))):
@@ -378,21 +382,30 @@ def test_who_comes_back_with_new_credentials_uploads_only_what_is_missing(line: 
     spot = line.prepared()
     folder = _files(part + 1_000, 3 * part + 1_000)
     denied = DENIALS[line.server.title]
-    with line.rule(_once_there_is_a_blob(line, denied)):
+    with line.rule(_once_there_is_a_blob(line, lambda: denied)):
         outcome = _outcome(lambda: spot.vault().publish("fraud", folder, version="2.0.0"))
     assert isinstance(outcome, StoreError)
     assert outcome.code == Code.STORE_DENIED
     _completes_what_is_missing(line, spot, folder)
 
 
-def _once_there_is_a_blob(line: Line, action: Action) -> Rule:
-    """The action for all requests, once a large object has been made."""
-    return lambda _: action if any(map(_has_made_an_object, line.proxy.requests)) else Pass()
+def _once_there_is_a_blob(line: Line, act: Callable[[], Action]) -> Rule:
+    """What `act` says for all requests, once one large object has been made; no other is, before that is sure."""
+
+    def rule(request: Request) -> Action:
+        before = [each for each in line.proxy.requests if each is not request and _makes_an_object(each)]
+        if any(each.status in {200, 201} for each in before):
+            return act()
+        return Cut() if before and _makes_an_object(request) else Pass()
+
+    return rule
 
 
-def _has_made_an_object(request: Request) -> bool:
-    ends = ("POST", "uploadId="), ("PUT", "upload_id="), ("PUT", "comp=blocklist")
-    return request.status in {200, 201} and any(request.method == one and two in request.query for one, two in ends)
+def _makes_an_object(request: Request) -> bool:
+    """It ends an upload in parts."""
+    last = not request.headers.get("content-range", "").endswith("/*")
+    ends = ("POST", "uploadId="), ("PUT", "comp=blocklist"), ("PUT", "upload_id=" if last else "never")
+    return any(request.method == one and two in request.query for one, two in ends)
 
 
 def _completes_what_is_missing(line: Line, spot: Spot, folder: Path) -> None:
@@ -434,7 +447,7 @@ def test_a_bucket_that_may_only_be_read_is_read_and_says_no_to_writers(s3_server
 # --- killed
 
 
-@pytest.mark.parametrize("kind", [SeaweedFS, FakeGCSOnDisk])
+@pytest.mark.parametrize("kind", [pytest.param(SeaweedFS, marks=pytest.mark.long), FakeGCSOnDisk])
 def test_a_server_that_is_killed_and_started_again_gets_only_what_is_missing(
     kind: type[Server], start_server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -446,12 +459,11 @@ def test_a_server_that_is_killed_and_started_again_gets_only_what_is_missing(
         spot = line.prepared()
         folder = _files(part + 1_000, 3 * part + 1_000)
 
-        def kill(request: Request) -> Action:
-            if server.processes and any(map(_has_made_an_object, proxy.requests)):
-                server.kill()
+        def kill() -> Action:
+            server.kill()
             return Pass()
 
-        with line.rule(kill):
+        with line.rule(_once_there_is_a_blob(line, kill)):
             outcome = _outcome(lambda: spot.vault().publish("fraud", folder, version="2.0.0"))
         assert isinstance(outcome, StoreError)
         assert outcome.code == Code.STORE_UNREACHABLE

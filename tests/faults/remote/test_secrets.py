@@ -160,6 +160,8 @@ def test_no_fault_tells_a_secret(name: str, secret: Secret, hushed: Hushed, requ
     place = secret.place(server)
     if not secret.good:
         hushed(secret, _told(place))
+        if SECRETS[name][0].good:  # of the others of this server
+            return
     hushed(secret, _told(_through(server, place, Nowhere(f"127.0.0.1:{free_port()}"))))
     hushed(secret, _told(_through(server, place, Nowhere("nobody.invalid:4443"))))
     if name == "sftp":
