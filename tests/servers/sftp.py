@@ -1,4 +1,7 @@
-"""OpenSSH's sshd on a port of loopback, with keys made for the purpose; it runs as root and as anybody."""
+"""OpenSSH's sshd on a port of loopback, with keys made for the purpose; it runs as root and as anybody.
+
+Its sessions have another home than the user, whose shell may do anything at its start.
+"""
 
 import contextlib
 import os
@@ -25,6 +28,7 @@ PermitRootLogin prohibit-password
 MaxStartups 1000
 MaxSessions 1000
 LogLevel INFO
+SetEnv "HOME={folder}"
 Subsystem sftp internal-sftp
 ForceCommand {program} -e -l VERBOSE 2>>'{folder}/operations'
 """
