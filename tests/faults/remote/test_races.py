@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from modelvault.blobs import parallel
-from modelvault.errors import Unsupported
 from modelvault.stores import Key, KeyExists
 from modelvault.vault import Vault
 
@@ -30,10 +29,6 @@ from .history import Entry, Move, wrong
 @pytest.fixture
 def server(request: pytest.FixtureRequest) -> Server:
     server: Server = request.getfixturevalue(f"{request.param}_server")
-    try:
-        server.place().connect()
-    except (Unsupported, TypeError) as error:
-        pytest.skip(f"no adapter yet: {error}")
     return server
 
 

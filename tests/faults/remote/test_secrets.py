@@ -152,6 +152,7 @@ def hushed(caplog: pytest.LogCaptureFixture) -> Callable[[Secret, Iterable[str]]
 
 Hushed = Callable[[Secret, Iterable[str]], None]
 each_secret = pytest.mark.parametrize(("name", "secret"), CASES)
+each_good_secret = pytest.mark.parametrize(("name", "secret"), [case for case in CASES if case.values[1].good])
 
 
 @each_secret
@@ -182,10 +183,8 @@ def _through(server: Server, place: Place, proxy: Any) -> Place:
     return replace(server.through(place, proxy), server=None)
 
 
-@each_secret
+@each_good_secret
 def test_no_secret_is_stored(name: str, secret: Secret, hushed: Hushed, request: pytest.FixtureRequest) -> None:
-    if not secret.good:
-        pytest.skip("it opens nothing")
     server = request.getfixturevalue(f"{name}_server")
     place = secret.place(server)
     vault = Vault(place.connect(), trust="pickle")
