@@ -2,7 +2,7 @@
 
 import json
 import urllib.request
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -48,6 +48,7 @@ class S3(Server):
 
     def prepare(self) -> None:
         """Make the bucket and see that it takes an object, which takes some servers a while after they listen."""
+        _describe_once()
         self.wait(self.client.list_buckets)
         if self.bucket not in [each["Name"] for each in self.client.list_buckets()["Buckets"]]:
             self.wait(lambda: self.client.create_bucket(Bucket=self.bucket))
@@ -79,6 +80,14 @@ class S3(Server):
     def remove(self, place: Place, key: str) -> None:
         bucket, prefix = _split(place)
         self.client.delete_object(Bucket=bucket, Key=f"{prefix}/{key}")
+
+
+@cache
+def _describe_once() -> None:
+    """botocore reads its description of S3 anew for each session; for the thousands of the tests it is read once."""
+    import botocore.session
+
+    botocore.session.create_loader = cache(botocore.session.create_loader)
 
 
 class SeaweedFS(S3):

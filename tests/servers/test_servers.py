@@ -169,7 +169,7 @@ def test_one_who_may_read_only_may_not_write(s3_server):
         reader.close()
 
 
-@pytest.mark.parametrize("kind", [SeaweedFS, FakeGCSOnDisk])
+@pytest.mark.parametrize("kind", [pytest.param(SeaweedFS, marks=pytest.mark.long), FakeGCSOnDisk])
 def test_a_server_that_is_killed_comes_back_at_the_same_port_with_what_it_acknowledged(start_server, kind):
     server = start_server(kind)
     place, address = server.place(), server.address

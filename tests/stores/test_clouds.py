@@ -32,6 +32,7 @@ class TestSeaweedFS(CloudSuite):
         return s3_server
 
 
+@pytest.mark.long
 class TestMoto(CloudSuite):
     rounds = 0  # it races: `tests/servers` says so
 
