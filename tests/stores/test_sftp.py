@@ -128,6 +128,7 @@ class Chatty(paramiko.SubsystemHandler):
 
     def start_subsystem(self, name, transport, channel):
         channel.sendall(b"Welcome to this machine!\n" * 10)
+        channel.recv(1)  # who goes away at once is another matter
 
 
 class Plain(paramiko.ServerInterface):
