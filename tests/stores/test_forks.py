@@ -15,6 +15,8 @@ import pytest
 
 import modelvault as mv
 
+from ..servers.server import ROOT
+
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
 REMOTE = ["s3", "gcs", "azure", "sftp"]
@@ -55,7 +57,8 @@ def ended(child):
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_children_use_the_vault_of_their_parent(method, vault):
+def test_children_use_the_vault_of_their_parent(method, vault, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path, str(ROOT)])  # where a child finds `use`
     context = multiprocessing.get_context(method)
     results = context.SimpleQueue()
     children = [context.Process(target=use, args=(vault, number, results)) for number in (1, 2, 3)]
