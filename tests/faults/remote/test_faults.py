@@ -559,9 +559,22 @@ def careless(localbucket_server: LocalBucket) -> Iterator[Line]:
         yield Line(localbucket_server, proxy, deadline=10.0)
 
 
+def _torn_at_the_second_write(size: int) -> Rule:
+    """The write is cut after so many bytes, which the server keeps, before anything else comes."""
+    cut, late = nth(CutBody(size), 1, writes), False
+
+    def rule(request: Request) -> Action:
+        nonlocal late
+        action = cut(request)
+        before, late = late, late or isinstance(action, CutBody)
+        return Delay(0.5) if before else action
+
+    return rule
+
+
 def test_a_torn_blob_is_not_trusted_by_the_upload_that_tore_it(careless: Line) -> None:
     spot = careless.prepared()
-    with careless.rule(nth(CutBody(10_000), 1, writes)):
+    with careless.rule(_torn_at_the_second_write(10_000)):
         version = spot.vault().publish("fraud", BLOB[5:], version="2.0.0")
     assert len(torn(spot.objects())) == 1
     assert version.load() == BLOB[5:]
@@ -596,7 +609,7 @@ def _then_nothing(action: Action, number: int) -> Rule:
 
 def test_a_torn_claim_is_corrupt_and_never_loaded(careless: Line) -> None:
     spot = careless.prepared()
-    with careless.rule(nth(CutBody(300), 1, writes)):
+    with careless.rule(_torn_at_the_second_write(300)):
         outcome = _outcome(lambda: spot.vault().publish("fraud", {"n": 9}, version="2.0.0"))
     assert isinstance(outcome, Corrupt)
     with pytest.raises(Corrupt):
