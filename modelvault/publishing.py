@@ -8,23 +8,29 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from modelvault import layout, reference
-from modelvault.blobs import Blobs, described, sources
+from modelvault.blobs import Blobs
+from modelvault.blobs.sources import Source, described, sources
+from modelvault.blobs.storing import store_files
 from modelvault.canonical import digest_of, plain, storable
 from modelvault.catalog import Catalog
-from modelvault.errors import AlreadyExists, Code, Conflict, InvalidInput, shown
+from modelvault.errors import AlreadyExists, Code, Conflict, InvalidInput, VaultError, shown
 from modelvault.journal import pauses
 from modelvault.provenance import data_ref, environment, git
 from modelvault.reference import Level, Number
 from modelvault.stores import Key, KeyMissing, Taken
 from modelvault.stores.commit import commit
-from modelvault.wire import Claim, Manifest, Provenance, Target, read_sealed, record, seal, write_manifest
+from modelvault.wire import Claim, File, Manifest, Provenance, Target, read_sealed, record, seal, write_manifest
 
 __all__ = ["Label", "content", "metrics_of", "publish"]
 
 Clock = Callable[[], datetime]
+Found = TypeVar("Found")
+
+_WORTH_A_LOOK = 16 * 1024 * 1024
+"""Bytes of a version from which on those before it are looked at for parts that it has, too: less is sent as quickly."""
 
 _INLINE_MANIFEST = 16 * 1024
 """A manifest of up to this many bytes stands in its claim, and in every move to it: no request of its own."""
@@ -162,7 +168,7 @@ def publish(
         number = label.number(model, numbers)
         make(version=number, files=files)  # refuses what cannot be recorded before anything is stored
         if not stored:
-            files, stored = catalog.blobs.put_files(found, files), True
+            files, stored = store_files(catalog.blobs, found, files, _likely(catalog, model, label, found)), True
         try:
             return _take(catalog, make(version=number, files=files), actor, clock, exact=label.exact)
         except Taken:
@@ -184,6 +190,37 @@ def _spare_the_upload(catalog: Catalog, manifest: Manifest) -> None:
         return
     if not _same(catalog, claim, manifest):
         raise _exists(claim)
+
+
+def _likely(catalog: Catalog, model: str, label: Label, found: Sequence[Source]) -> list[File]:
+    """The files of the versions that are likely to share parts with those `found`.
+
+    They are the newest, or what `base` names, and what the aliases point to.  For little it is not worth the requests;
+    and what cannot be read shares nothing.
+    """
+    if sum(source.size for source in found) < _WORTH_A_LOOK:
+        return []
+    base = [reference.number(label.base)] if label.base else catalog.numbers(model)[:1]
+    looks = [partial(_claimed, catalog, model, number) for number in base]
+    looks += [partial(_pointed, catalog, model, alias) for alias in catalog.aliases(model)]
+    targets = {target.digest: target for look in looks if (target := _unless_damaged(look))}
+    manifests = [_unless_damaged(partial(catalog.manifest, model, target)) for target in targets.values()]
+    return [file for manifest in manifests if manifest for file in manifest.files]
+
+
+def _claimed(catalog: Catalog, model: str, number: str) -> Target | None:
+    return catalog.claim(model, number).target
+
+
+def _pointed(catalog: Catalog, model: str, alias: str) -> Target | None:
+    return catalog.newest(model, alias).target
+
+
+def _unless_damaged(look: Callable[[], Found | None]) -> Found | None:
+    try:
+        return look()
+    except VaultError:
+        return None
 
 
 def _take(catalog: Catalog, manifest: Manifest, actor: str, clock: Clock, *, exact: bool) -> tuple[Manifest, Claim]:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelvault.blobs import Blobs, Source, parallel, walk
+from modelvault.blobs import Blobs, parallel
 from modelvault.canonical import Digest, storable
 from modelvault.errors import AlreadyExists, Code, Corrupt, InvalidInput, NotFound, StoreError, VaultError, shown
+from modelvault.folder import measured, walk
 from modelvault.wire import File, Manifest
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Tree", "patterns"]
 
 _READ_ONLY = 0o444
+_WRITERS = 4
+"""Files that are written at once: each holds four windows of 8 MiB."""
 _PATH = operator.attrgetter("path")
 _IN_USE = {errno.EBUSY, errno.EINVAL, errno.EXDEV}
 """A folder that is mounted, or that a process is in, is not replaced."""
@@ -124,7 +127,7 @@ class Tree:
     def _write(self, folder: Path, files: list[File]) -> None:
         for parent in sorted({folder / os.path.dirname(file.path) for file in files}):
             parent.mkdir(parents=True, exist_ok=True)
-        parallel(lambda file: self._blobs.write(file, folder / file.path), files)
+        parallel(lambda file: self._blobs.write(file, folder / file.path), files, _WRITERS)
 
     def _intact(self, folder: Path) -> bool:
         """`folder` holds these files, byte for byte, and nothing else."""
@@ -137,7 +140,7 @@ class Tree:
 
 
 def _holds(path: Path, file: File) -> bool:
-    return path.stat().st_size == file.size and Source(path, file.path).digest == file.digest
+    return path.stat().st_size == file.size and measured(path) == (file.size, file.digest)
 
 
 def patterns(only: Sequence[str]) -> list[str]:

@@ -527,7 +527,7 @@ class Vault:
         blobs = catalog.blobs
         if blobs.cache is not None:
             catalog.records.check_kept(layout.claim(version.model, version.number))
-            parallel(blobs.keep, [part for file in version.files for part in file.parts])
+            parallel(blobs.keep, version.files)
             if version.format == "files":  # its object is a folder
                 Tree(version.manifest, Digest(version.digest), blobs, self._cache).folder()
         return version

@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from modelvault.blobs import Source, sources
+from modelvault.blobs import parallel
 from modelvault.canonical import canonical, digest_of
 from modelvault.errors import Code, NotFound, shown
+from modelvault.folder import found, measured
 from modelvault.paths import path_text
 from modelvault.wire import DataRef, record
 
@@ -31,11 +32,12 @@ def data_ref(source: str | os.PathLike[str]) -> DataRef:
     if not os.path.exists(path):
         raise NotFound(f"there is no data at {shown(text)}", code=Code.FILE_NOT_FOUND, ref=shown(text))
     if path.is_file():
-        file = Source(path, path.name)
-        return record(DataRef, uri=path.as_posix(), how="sha256", digest=file.digest, size=file.size)
-    files = sources(path)
-    listing = canonical([[file.name, file.digest] for file in files])
-    size = sum(file.size for file in files)
+        size, digest = measured(path)
+        return record(DataRef, uri=path.as_posix(), how="sha256", digest=digest, size=size)
+    files = found(path)
+    each = parallel(lambda file: measured(file[0]), files)
+    listing = canonical([[name, digest] for (_, name), (_, digest) in zip(files, each, strict=True)])
+    size = sum(size for size, _ in each)
     return record(DataRef, uri=path.as_posix(), how="sha256-tree", digest=digest_of(listing), size=size)
 
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from modelvault.blobs import Blobs, Source, walk
+from modelvault.blobs import Blobs, Wanted
 from modelvault.cache import Cache, content_key, folders, room
 from modelvault.cache.known import Known
 from modelvault.cache.room import Kept
 from modelvault.cache.shelf import Shelf
 from modelvault.canonical import Digest
 from modelvault.errors import Code, Corrupt, NotFound, Unsupported, VaultError, shown
+from modelvault.folder import measured, walk
 from modelvault.stores import Key
 from modelvault.stores.wrappers import Wrapper
 from modelvault.wire import File, Part, Target, read_manifest
@@ -101,7 +102,8 @@ def _check_content(cache: Cache, one: Kept) -> None:
     assert cache.blobs.own is not None
     kept = _Drops(cache.blobs.own)
     try:
-        Blobs(Shelf(None, ()), kept).keep(Part(digest=one.digest, size=one.size, blob=_ANY))
+        part = Part(digest=one.digest, size=one.size, blob=_ANY)
+        Blobs(Shelf(None, ()), kept).keep(Wanted(one.digest, one.digest, one.size, (part,)))
     except Corrupt:
         if kept.dropped:
             raise _damaged(one) from None
@@ -136,7 +138,7 @@ def _files(cache: Cache, targets: dict[str, Target], digest: Digest) -> tuple[Fi
 
 
 def _holds(path: Path, file: File) -> bool:
-    return path.stat().st_size == file.size and Source(path, file.path).digest == file.digest
+    return path.stat().st_size == file.size and measured(path) == (file.size, file.digest)
 
 
 def _damaged(one: Kept) -> Corrupt:

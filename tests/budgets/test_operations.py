@@ -13,8 +13,8 @@ from modelvault.stores.port import Store
 from modelvault.stores.wrappers import Recording, Wrapper
 from modelvault.vault import Vault
 
-SMALL, LARGE = 100, 20_000
-"""Bytes of a file that is kept in the manifest, and of one that is a blob."""
+SMALL, LARGE = 100, 140_000
+"""Bytes of a file that is kept in the manifest, and of one that is a blob of its own."""
 
 
 class Remote(Wrapper):
@@ -91,6 +91,20 @@ def test_n_large_files_are_n_creates_and_one_more(count, store, folder):
         "list": 1,
         "create": count + 1,
     }
+
+
+@pytest.mark.parametrize("count", [1, 2, 40])
+def test_any_number_of_small_files_is_one_create_and_one_more(count, store, folder):
+    files = folder(count, 20_000)
+    found = asked(store, lambda vault: vault.publish("m", files, bump="minor"))
+    assert found == {"read": 1, "list": 1, "create": 2}
+
+
+def test_what_is_large_is_shared_with_the_newest_version_and_what_the_aliases_point_to(store, folder):
+    Vault(store).publish("m", files := folder(120), bump="minor")
+    found = asked(store, lambda vault: vault.publish("m", files, bump="minor"))
+    looks = {"list": 4 + 120, "read": 3}  # numbers twice, aliases, the newest move; the newest claim; the root
+    assert found == {"create": 2, "fetch": 1} | looks
 
 
 def test_where_the_manifest_is_large_it_is_one_create_more(store, folder):

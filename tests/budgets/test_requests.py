@@ -11,7 +11,7 @@ from ..servers.proxy import HTTPProxy
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
-LARGE = 20_000
+LARGE = 140_000
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelvault.blobs import INLINE_LIMIT, Blobs, Source, described, parallel, sources
+from modelvault.blobs import Blobs, parallel
+from modelvault.blobs.sources import INLINE_LIMIT, Source, described, sources
 from modelvault.canonical import digest_of
 from modelvault.errors import Code, CommitUncertain, Corrupt, InvalidInput, StoreError, Unsupported, VaultError
 from modelvault.stores import Key
@@ -87,7 +88,7 @@ def test_a_file_is_its_own_source(tmp_path):
     (tmp_path / "x").write_bytes(b"x" * 3_000_000)
     [found] = sources(tmp_path / "x")
     assert (found.name, found.size, found.digest) == ("x", 3_000_000, digest_of(b"x" * 3_000_000))
-    assert b"".join(found.chunks()) == b"x" * 3_000_000
+    assert b"".join(found.chunks(*found.parts)) == b"x" * 3_000_000
 
 
 @given(st.lists(st.integers(0, INLINE_LIMIT * 2), max_size=8))
@@ -107,8 +108,9 @@ def _source(name: str, data: bytes) -> Source:
     class InMemory(Source):
         def __init__(self) -> None:
             self.path, self.name, self.size, self.digest = Path(name), name, len(data), digest_of(data)
+            self.parts = (part_of(data),)
 
-        def chunks(self):
+        def chunks(self, part):
             yield data
 
     return InMemory()

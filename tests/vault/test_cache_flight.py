@@ -45,7 +45,7 @@ class Far(Wrapper):
 
 @pytest.fixture
 def far(tmp_path: Path) -> Far:
-    (tmp_path / "weights").write_bytes(os.urandom(1000) + bytes(SIZE - 1000))
+    (tmp_path / "weights").write_bytes(os.urandom(SIZE))
     far = Far(tmp_path)
     Vault(far).publish("m", tmp_path / "weights")
     return far
@@ -131,7 +131,7 @@ def test_when_the_holder_is_killed_the_next_one_goes_on_at_once(far, tmp_path):
     os.kill(holder, signal.SIGKILL)
     assert ended(*waiting) == [0] * 3
     assert ended(holder) == [-signal.SIGKILL]
-    assert len(far.fetches()) == 1 + 3
+    assert len(far.fetches()) in range(1 + 3, 3 + 3 + 1)
 
 
 @pytest.mark.usefixtures("_hasty")
@@ -145,7 +145,7 @@ def test_one_that_is_stopped_is_waited_for_no_longer_than_it_shows_life_and_only
     finally:
         os.kill(holder, signal.SIGKILL)
         ended(holder)
-    assert len(far.fetches()) == 1 + 3
+    assert len(far.fetches()) in range(1 + 3, 3 + 3 + 1)
     assert len({process for process, _ in far.fetches()}) == 2
 
 

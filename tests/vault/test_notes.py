@@ -153,7 +153,7 @@ def test_every_damaged_file_of_a_version_is_reported(vault, tmp_path, reopen):
     folder = tmp_path / "model"
     folder.mkdir()
     for name in "abc":
-        (folder / name).write_bytes(name.encode() * 20_000)
+        (folder / name).write_bytes(name.encode() * 200_000)
     version = vault.publish("fraud", folder)
     for file in version.files[:2]:
         gone(vault, layout.blob(file.digest))

@@ -42,7 +42,7 @@ def files(tmp_path):
     folder = tmp_path / "files"
     folder.mkdir()
     for number in range(200):
-        (folder / f"{number:03}").write_bytes(os.urandom(20_000 if number < 3 else 10))
+        (folder / f"{number:03}").write_bytes(os.urandom(140_000 if number < 3 else 10))
     return folder
 
 
@@ -292,9 +292,9 @@ def test_a_prefetch_brings_again_what_this_process_has_only_in_memory(line, read
 
 
 def test_a_prefetch_of_what_is_damaged_fails_and_keeps_nothing_of_it(line, tmp_path):
-    blob = next(entry for entry in _all(line.inner, "blobs/sha256/") if entry.size == 20_000)
+    blob = next(entry for entry in _all(line.inner, "blobs/sha256/") if entry.size == 140_000)
     line.inner.delete(blob.key)
-    line.inner.create(blob.key, bytes(20_000))
+    line.inner.create(blob.key, bytes(140_000))
     with pytest.raises(mv.errors.Corrupt):
         Vault(line, cache=tmp_path / "cache").prefetch("wide@prod")
     assert not [*(tmp_path / "cache").glob(f"content/*/*/{blob.key.rpartition('/')[2]}")]

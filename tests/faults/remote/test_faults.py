@@ -499,7 +499,7 @@ def test_an_sftp_server_that_is_killed_and_started_again_goes_on(start_server: C
     with Deadly(server) as proxy:
         line = Line(server, proxy, deadline=10.0)
         spot = line.prepared()
-        folder = _files(*range(20_000, 20_020))
+        folder = _files(*range(140_000, 140_020))
         proxy.last = proxy.replies + 100
         outcome = _outcome(lambda: spot.vault().publish("fraud", folder, version="2.0.0"))
         assert isinstance(outcome, StoreError)

@@ -1,0 +1,224 @@
+"""Blobs: bytes under their own digest.  Written once, read only to be verified.
+
+A blob needs no record of who wrote it: its name proves its bytes.  So "it exists" is success for a writer (after a look
+at its size), and a reader trusts nothing but the digests of the parts it was told to expect.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
+from pathlib import Path
+
+from modelvault import layout
+from modelvault.blobs.content import Stored, Wanted, hasher_of
+from modelvault.blobs.workers import parallel
+from modelvault.cache import content_key
+from modelvault.canonical import Digest, digest_of
+from modelvault.errors import Code, CommitUncertain, Corrupt, StoreError, VaultError
+from modelvault.stores import Content, Key, KeyExists, Store
+from modelvault.stores.pace import LONGEST_PAUSE, PASSING, TRIES, pause
+from modelvault.wire import File, Part
+
+__all__ = ["Blobs", "Wanted", "parallel"]
+
+Flight = Callable[[Key], AbstractContextManager[Callable[[], object]]]
+
+
+class _Bytes:
+    """Bytes in memory as a `Content`."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def chunks(self) -> Iterator[bytes]:
+        yield self._data
+
+
+def _ignored() -> None:
+    pass
+
+
+class Blobs:
+    """The blobs of a store, and the reader's cache of verified parts in front of them.
+
+    `flight` is entered with the key of a part that the cache lacks, and gives a function to be called as bytes arrive.
+    """
+
+    def __init__(self, store: Store, cache: Store | None = None, flight: Flight | None = None) -> None:
+        self.store = store
+        self.cache = cache
+        self._flight = flight or (lambda _: nullcontext(_ignored))
+
+    def put(self, data: bytes) -> str:
+        """Store `data`; the name of its blob."""
+        return self.put_content(_Bytes(data), digest_of(data))
+
+    def chunks(self, file: File) -> Iterator[bytes]:
+        """The bytes of `file`.  They are verified once the iterator has ended, and must not be used before.
+
+        Raises:
+            Corrupt: `digest-mismatch`, the stored bytes are not the file's; `blob-missing`, they are gone.
+        """
+        if file.inline is not None:
+            yield file.data
+            return
+        yield from self._chunks(_wanted(file))
+
+    def read(self, file: File) -> bytes:
+        """All bytes of `file`, verified.  Raises as `chunks`."""
+        if file.inline is not None:
+            return file.data
+        return b"".join(self.chunks(file))
+
+    def write(self, file: File, path: Path) -> None:
+        """Put `file` at `path`, which is new.  Raises as `chunks`, and then leaves what it wrote."""
+        with open(path, "xb") as out:
+            out.writelines(self.chunks(file))
+
+    def present(self, part: Part) -> bool:
+        """The blob of `part` is there, and long enough."""
+        key = Key(layout.blob(part.blob or part.digest))
+        found = next(iter(self.store.list(key, limit=1)), None)
+        return found is not None and found.key == key and found.size >= part.offset + part.size
+
+    def blob(self, name: str, size: int) -> bytes:
+        """All bytes of a small blob, verified by its name.  Raises as `chunks`."""
+        digest = name.partition(".")[0]
+        return b"".join(self._chunks(Wanted(name, digest, size, (Part(digest=digest, size=size, blob=name),))))
+
+    def keep(self, file: File | Wanted) -> None:
+        """See to it that the cache, if there is one, holds the bytes of `file`, verified.
+
+        Raises:
+            Corrupt: as `chunks`.
+            StoreError: the store cannot give them, or the cache cannot take them.
+        """
+        wanted = _wanted(file) if isinstance(file, File) else file
+        if self.cache is not None and wanted.parts:
+            self._kept(wanted, Stored(self.store, wanted), self.cache)
+
+    def put_content(self, content: Content, digest: Digest) -> str:
+        """Create the blob of `content`, whose digest is `digest`; one that is there already is not written again.
+
+        Where an object of another size stands at the name (a torn write of a store that cannot do better), the bytes go
+        under the same digest with a nonce, and the other is left for upkeep.  After a failure it is created again, even
+        if it is there: only "ok" and "exists" say that it will outlive a crash.
+        """
+        name: str = digest
+        failed: StoreError | None = None
+        for tries in range(1, TRIES + 1):
+            key = Key(layout.blob(name))
+            try:
+                self.store.create(key, content)
+            except KeyExists:
+                if self._size(key, failed) == content.size:
+                    return name
+                name = f"{digest}.{os.urandom(8).hex()}"
+            except StoreError as error:
+                failed, wait = error, pause(tries, error)
+                if error.code == Code.STORE_UNREACHABLE:
+                    self._reach(key, error)
+                if wait > LONGEST_PAUSE:
+                    raise
+                if error.code not in PASSING:
+                    if self._size(key, error) != content.size:
+                        raise
+                    if error.code == Code.STORE_DENIED:
+                        return name  # so some services answer one who may only create, where the key is taken
+                if tries < TRIES:
+                    time.sleep(wait)
+            else:
+                return name
+        raise failed or StoreError(f"no name is free for {digest}", code=Code.STORE_FAILED, ref=digest)
+
+    def _reach(self, key: Key, failed: StoreError) -> None:
+        """The store answers again; else what it failed with is all that there is to say: no blob is ever in doubt for long."""
+        try:
+            next(iter(self.store.list(key, limit=1)), None)
+        except VaultError:
+            raise failed from None
+
+    def _size(self, key: Key, doubt: StoreError | None) -> int | None:
+        try:
+            found = next(iter(self.store.list(key, limit=1)), None)
+        except VaultError as error:
+            if doubt is None:
+                raise
+            if doubt.code == Code.STORE_DENIED and error.code == Code.STORE_DENIED:
+                raise doubt from None
+            raise CommitUncertain(
+                f"the store could not say whether {key} was written",
+                code=Code.COMMIT_UNCERTAIN,
+                hint="run it again: a blob that is there already is not written twice",
+                key=key,
+                ref=key,
+            ) from doubt
+        return found.size if found is not None and found.key == key else None
+
+    def _chunks(self, wanted: Wanted) -> Iterator[bytes]:
+        """The bytes: from the store, or the cache, where they go first, verified, if they are not there yet."""
+        stored = Stored(self.store, wanted)
+        if self.cache is None:
+            yield from stored.chunks()
+            return
+        try:
+            kept = self._kept(wanted, stored, self.cache)
+        except StoreError as error:
+            if error is stored.failure:
+                raise
+            yield from stored.chunks()  # the cache cannot take it; the store may still give it
+            return
+        hasher = hasher_of(wanted.digest)
+        for chunk in _resumed(kept, stored):
+            hasher.update(chunk)
+            yield chunk
+        if hasher.hexdigest() != wanted.digest.partition(":")[2]:
+            message = f"the cached copy of {wanted.digest} changed while it was read"
+            raise StoreError(message, code=Code.STORE_FAILED, hint="run it again", ref=wanted.digest)
+
+    def _kept(self, wanted: Wanted, stored: Stored, cache: Store) -> Stored:
+        """What the cache has of it; that is `stored`, verified, if it had nothing."""
+        key = content_key(wanted.digest)
+        kept = Stored(cache, wanted, key)
+        if not _intact(kept, cache, key):
+            with self._flight(key) as stored.arrived:
+                if not _intact(kept, cache, key):
+                    with suppress(KeyExists):  # another process was faster; its bytes are verified when they are read
+                        cache.create(key, stored)
+        return kept
+
+
+def _wanted(file: File) -> Wanted:
+    return Wanted(file.path, file.digest, file.size, file.parts)
+
+
+def _resumed(kept: Stored, stored: Stored) -> Iterator[bytes]:
+    """The bytes of `kept`, not verified; and from where it stops, for it was removed meanwhile, of `stored`."""
+    given = 0
+    try:
+        for chunk in kept.raw():
+            given += len(chunk)
+            yield chunk
+    except (Corrupt, StoreError):
+        if kept is stored:
+            raise
+        yield from stored.raw(given)
+
+
+def _intact(kept: Stored, cache: Store, key: Key) -> bool:
+    """The copy that `cache` has is right; one that is damaged is dropped, and there may be another behind it."""
+    for _ in range(2):
+        try:
+            for _ in kept.chunks():
+                pass
+        except Corrupt as error:
+            if error.code == Code.BLOB_MISSING:
+                return False
+            cache.delete(key)
+        else:
+            return True
+    return False

@@ -1,0 +1,137 @@
+"""What is to be published: files of this machine, measured when they are met and proved unchanged when they are stored."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import posixpath
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelvault.blobs.content import PARTS, hasher_of
+from modelvault.blobs.workers import parallel
+from modelvault.canonical import Digest
+from modelvault.cuts import RandomAccess, Range, cuts, external
+from modelvault.errors import Code, InvalidInput, shown
+from modelvault.folder import found, opened, ranged
+from modelvault.wire import File, Part
+
+__all__ = ["INLINE_LIMIT", "Source", "described", "sources"]
+
+INLINE_LIMIT = 8 * 1024
+"""The smallest files of a version are kept in its manifest while they add up to no more than this many bytes."""
+
+_UNCUT = 1024 * 1024
+"""A file of no more bytes is one part."""
+
+
+class Source:
+    """A file to be published: its size, its digest, and its parts, as they lie in the file."""
+
+    def __init__(self, path: Path, name: str, ranges: Sequence[Range] | None = None) -> None:
+        """Read the file, once; `ranges` is what another file says of what lies where in it.
+
+        Raises:
+            InvalidInput: `bad-path`, it cannot be read; `bad-value`, it changes while it is read.
+        """
+        self.path = path
+        self.name = name
+        with opened(path) as file:
+            self.size = os.fstat(file.fileno()).st_size
+            self.digest, digests = self._hashed(file, self._lengths(file, ranges))
+            if os.pread(file.fileno(), 1, self.size):
+                raise self._changed()
+        if len(digests) == 1:
+            self.parts: tuple[Part, ...] = (Part(digest=self.digest, size=self.size),)
+        else:
+            self.parts = tuple(Part(digest=one, size=size, offset=at, blob=self.digest) for one, at, size in digests)
+
+    def chunks(self, part: Part) -> Iterator[bytes]:
+        """The bytes of `part`; at the end InvalidInput `bad-value` if they are not those that were measured."""
+        hasher = hasher_of(part.digest)
+        with opened(self.path) as file:
+            for chunk in ranged(file, part.offset, part.size):
+                hasher.update(chunk)
+                yield chunk
+            size = os.fstat(file.fileno()).st_size
+        if size != self.size or hasher.hexdigest() != part.digest.partition(":")[2]:
+            raise self._changed()
+
+    def _lengths(self, file: Any, ranges: Sequence[Range] | None) -> list[int]:
+        if self.size <= _UNCUT:
+            return [self.size]
+        return [piece.size for piece in cuts(_reader(file), self.size, ranges=ranges)]
+
+    def _hashed(self, file: Any, lengths: Iterable[int]) -> tuple[Digest, list[tuple[str, int, int]]]:
+        """The digest of the file, and digest, offset and size of each of its parts."""
+        whole, parts, at = hashlib.sha256(), list[tuple[str, int, int]](), 0
+        for length in lengths:
+            begin, hasher = at, hasher_of(PARTS)
+            for chunk in ranged(file, at, length):
+                whole.update(chunk)
+                hasher.update(chunk)
+                at += len(chunk)
+            if at != begin + length:
+                raise self._changed()
+            parts.append((PARTS + hasher.hexdigest(), begin, length))
+        return Digest("sha256:" + whole.hexdigest()), parts
+
+    def _changed(self) -> InvalidInput:
+        return InvalidInput(
+            f"{shown(self.path)} changed while it was published",
+            code=Code.BAD_VALUE,
+            hint="publish when nothing writes to it any more",
+            ref=self.name,
+        )
+
+
+def sources(root: Path) -> list[Source]:
+    """The files at `root`: itself, or all that lie below it, in order of their portable paths.
+
+    Raises:
+        InvalidInput: `bad-path`, a path cannot be stored or read, or something is neither a file nor a folder.
+        NotFound: `file-not-found` is raised by the caller, who knows what was meant.
+    """
+    files = found(root)
+    ranges = _external(files)
+    return parallel(lambda one: Source(*one, ranges.get(one[1])), files)
+
+
+def _external(files: list[tuple[Path, str]]) -> dict[str, list[Range]]:
+    """By path, what the ONNX models among `files` say of the tensors in the files beside them."""
+    said = dict[str, list[Range]]()
+    for path, name in files:
+        if name.endswith(".onnx"):
+            with opened(path) as file:
+                size = os.fstat(file.fileno()).st_size
+                for location, ranges in external(_reader(file), size).items():
+                    beside = posixpath.normpath(posixpath.join(posixpath.dirname(name), location))
+                    said.setdefault(beside, []).extend(ranges)
+    return said
+
+
+def _reader(file: Any) -> RandomAccess:
+    return lambda offset, length: os.pread(file.fileno(), length, offset)
+
+
+def described(found: list[Source]) -> tuple[File, ...]:
+    """The file records of `found`, each in a blob of its own, the smallest inline, in the order of their sizes."""
+    room, inline = INLINE_LIMIT, set[str]()
+    for source in sorted(found, key=lambda one: (one.size, one.name)):
+        room -= source.size
+        if room < 0:
+            break
+        inline.add(source.name)
+    return tuple(_inline(one) if one.name in inline else _own(one) for one in found)
+
+
+def _inline(source: Source) -> File:
+    data = b"".join(chunk for part in source.parts for chunk in source.chunks(part))
+    text = base64.b64encode(data).decode("ascii")
+    return File(path=source.name, size=source.size, digest=source.digest, inline=text)
+
+
+def _own(source: Source) -> File:
+    return File(path=source.name, size=source.size, digest=source.digest, parts=source.parts)

@@ -1,0 +1,64 @@
+"""Store the files of a version: what the vault has of them already stays where it lies, and the rest goes into few blobs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from modelvault.blobs import Blobs
+from modelvault.blobs.plan import Fresh, Pack, known, plan
+from modelvault.blobs.sources import Source
+from modelvault.blobs.workers import parallel
+from modelvault.canonical import Digest
+from modelvault.wire import File, Part
+
+__all__ = ["store_files"]
+
+_PACKS = 4
+"""Blobs that are stored at once; each has several requests under way."""
+
+
+def store_files(
+    blobs: Blobs, found: list[Source], files: tuple[File, ...], likely: Iterable[File] = ()
+) -> tuple[File, ...]:
+    """Store what `described` said of `found`, and say where it lies; what is inline needs no storing.
+
+    Parts that `likely` files have, too, are not stored again.
+    """
+    stored = [source for source, file in zip(found, files, strict=True) if file.inline is None]
+    planned = plan(stored, _there(blobs, known(likely), stored))
+    names = parallel(lambda pack: _put(blobs, pack), planned.packs, _PACKS)
+    laid = dict(zip((source.name for source in stored), planned.places, strict=True))
+    return tuple(file if file.inline is not None else _placed(file, laid[file.path], names) for file in files)
+
+
+def _there(blobs: Blobs, likely: dict[str, Part], found: list[Source]) -> dict[str, Part]:
+    """Those of the `likely` parts that `found` has, too, and whose blobs are still there."""
+    wanted = {part.digest for source in found for part in source.parts}
+    shared = {digest: part for digest, part in likely.items() if digest in wanted}
+    furthest = {part.blob: part for part in sorted(shared.values(), key=lambda part: part.offset + part.size)}
+    there = dict(zip(furthest, parallel(blobs.present, furthest.values()), strict=True))
+    return {digest: part for digest, part in shared.items() if there[part.blob]}
+
+
+def _put(blobs: Blobs, pack: Pack) -> str:
+    whole = pack.whole
+    return blobs.put_content(pack, whole.digest if whole else _digest(pack))
+
+
+def _digest(pack: Pack) -> Digest:
+    hasher = hashlib.sha256()
+    for chunk in pack.chunks():
+        hasher.update(chunk)
+    return Digest("sha256:" + hasher.hexdigest())
+
+
+def _placed(file: File, places: Sequence[Part | Fresh], names: Sequence[str]) -> File:
+    """The record of a file whose parts lie at `places`, in new blobs of these names or in those of before."""
+    parts = tuple(_laid(part, at, names) for part, at in zip(file.parts, places, strict=True))
+    return file.model_copy(update={"parts": parts})
+
+
+def _laid(part: Part, at: Part | Fresh, names: Sequence[str]) -> Part:
+    blob = at.blob if isinstance(at, Part) else names[at.pack]
+    return Part(digest=part.digest, size=part.size, offset=at.offset, blob=None if blob == part.digest else blob)

@@ -1,0 +1,52 @@
+"""Several things at once, on threads: what is slow here waits for a store or a disk, or hashes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+__all__ = ["ordered", "parallel"]
+
+_WORKERS = 8
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def parallel(work: Callable[[Item], Result], items: Iterable[Item], workers: int = _WORKERS) -> list[Result]:
+    """`work` done to each item, several at a time; the first failure is raised when all that had begun has ended."""
+    listed = list(items)
+    if len(listed) < 2:
+        return [work(item) for item in listed]
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(min(workers, len(listed)))
+    try:
+        return list(pool.map(work, listed))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def ordered(work: Callable[[Item], Result], items: Iterable[Item], window: int) -> Iterator[Result]:
+    """What `work` makes of each item, in order, `window` of them begun or waiting to be taken at any time."""
+    coming = iter(items)
+    first, second = next(coming, None), next(coming, None)
+    if first is None:
+        return
+    if second is None:
+        yield work(first)
+        return
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    pool, begun = ThreadPoolExecutor(window), deque[Future[Result]]()
+    try:
+        begun += [pool.submit(work, first), pool.submit(work, second)]
+        for item in coming:
+            if len(begun) >= window:
+                yield begun.popleft().result()
+            begun.append(pool.submit(work, item))
+        while begun:
+            yield begun.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
