@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelvault.blobs import Blobs, parallel
+from modelvault.cache import content_key
 from modelvault.canonical import Digest, storable
 from modelvault.errors import AlreadyExists, Code, Corrupt, InvalidInput, NotFound, StoreError, VaultError, shown
 from modelvault.folder import measured, walk
@@ -72,7 +73,7 @@ class Tree:
                 hint="name one: vault.fetch(ref, to=folder)",
                 ref=self._ref,
             )
-        return cache.tree(self._digest, self._intact, self._lay_read_only)
+        return cache.tree(self._digest, self._intact, lambda folder: self._lay_read_only(folder, cache))
 
     def lay(self, to: Path, only: Sequence[str] = ()) -> Path:
         """The files whose paths match one of the patterns `only` (all, if there are none), in `to`, which is new or empty.
@@ -93,7 +94,7 @@ class Tree:
             to.parent.mkdir(parents=True, exist_ok=True)
             stage.mkdir(mode=0o700)
             laid.mkdir()
-            self._write(laid, files)
+            self._write(laid, files, self._blobs.write)
             _hand_over(laid, to)
         except StoreError:
             raise
@@ -119,15 +120,26 @@ class Tree:
             if not wanted or any(fnmatch.fnmatchcase(path, pattern) for pattern in wanted)
         ]
 
-    def _lay_read_only(self, folder: Path) -> None:
-        self._write(folder, list(self._files.values()))
+    def _lay_read_only(self, folder: Path, cache: Cache) -> None:
+        self._write(folder, list(self._files.values()), lambda file, path: self._link(file, path, cache))
         for path in self._files:
             (folder / path).chmod(_READ_ONLY)
 
-    def _write(self, folder: Path, files: list[File]) -> None:
+    def _link(self, file: File, path: Path, cache: Cache) -> None:
+        """Put `file` at `path` as another name of what the cache has, or write it."""
+        if self._blobs.cache is not None and file.inline is None:
+            with contextlib.suppress(
+                StoreError
+            ):  # of the cache, which may be full; of the store, which the next one meets
+                self._blobs.keep(file)
+            if cache.blobs.link(content_key(file.digest), path):
+                return
+        self._blobs.write(file, path)
+
+    def _write(self, folder: Path, files: list[File], write: Callable[[File, Path], None]) -> None:
         for parent in sorted({folder / os.path.dirname(file.path) for file in files}):
             parent.mkdir(parents=True, exist_ok=True)
-        parallel(lambda file: self._blobs.write(file, folder / file.path), files, _WRITERS)
+        parallel(lambda file: write(file, folder / file.path), files, _WRITERS)
 
     def _intact(self, folder: Path) -> bool:
         """`folder` holds these files, byte for byte, and nothing else."""

@@ -85,8 +85,8 @@ def drop(one: Kept) -> bool:
 
 
 def size_of(folder: Path) -> int:
-    """The bytes of all files below `folder`."""
-    return sum(found.st_size for found in map(_found, _below(folder)) if found)
+    """The bytes of all files below `folder`, but for those that have another name, which is content."""
+    return sum(found.st_size for found in map(_found, _below(folder)) if found and found.st_nlink == 1)
 
 
 def _trees(folder: Path) -> Iterator[Kept]:

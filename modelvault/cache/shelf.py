@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -75,6 +76,16 @@ class Shelf:
                 folders.used(f"{store.url}/{key}")
             return
         raise KeyMissing(key)
+
+    def link(self, key: Key, path: Path) -> bool:
+        """Give what stands at `key` in its own folder the new name `path`, too; False where that cannot be."""
+        if self.own is None:
+            return False
+        try:
+            os.link(Path(self.own.url, checked(key)), path, follow_symlinks=False)
+        except OSError:
+            return False
+        return True
 
     def list(self, prefix: str, *, limit: int | None = None) -> Iterator[Entry]:
         """One level of the tree."""

@@ -167,6 +167,9 @@ def test_what_is_damaged_in_a_layer_is_asked_of_the_store(opened, layer, files, 
 
 def test_a_damaged_folder_of_a_layer_is_laid_out_anew(opened, layer, files, tmp_path):
     [tree] = (layer / "trees").iterdir()
+    shutil.copyfile(tree / "a", tmp_path / "a")
+    (tree / "a").unlink()
+    shutil.copyfile(tmp_path / "a", tree / "a")  # else it is the content, too
     spoil(tree / "a")
     found = opened(Down).load("m:1.0.0")
     assert contents(found) == contents(files)
