@@ -1,6 +1,7 @@
 """Folders of the cache are other names of the files in it: nothing is written twice, and nothing wrong is served for it."""
 
 import os
+import shutil
 
 import pytest
 
@@ -58,6 +59,15 @@ def test_who_writes_into_a_folder_spoils_it_for_nobody(vault, model):
     spoilt.chmod(0o600)
     spoilt.write_bytes(b"!" * SIZE)
     assert is_right(vault.fetch("m:1.0.0"), model)
+    assert is_right(vault.fetch("m:1.0.0"), model)
+
+
+def test_content_that_has_grown_is_no_file_of_a_folder(vault, model, tmp_path):
+    folder = vault.fetch("m:1.0.0")
+    kept = tmp_path / "cache" / "content" / content_key(vault.version("m:1.0.0").files[-1].digest)
+    shutil.rmtree(folder)
+    kept.chmod(0o600)
+    kept.write_bytes(kept.read_bytes() + b"more")
     assert is_right(vault.fetch("m:1.0.0"), model)
 
 
