@@ -20,7 +20,7 @@ _BITE = 1024 * 1024
 def pieces(file: RandomAccess, size: int) -> list[Piece]:
     """The pieces of a file by its content, 1 MiB on average, more if it is huge.
 
-    None if it is no larger than that, or pyfastcdc is not installed.
+    No pieces if it is no larger than that, or pyfastcdc is not installed.
 
     Raises:
         OSError: From `file`.
