@@ -14,7 +14,7 @@ from modelvault.paths import portable_path, portable_paths
 
 __all__ = ["found", "measured", "opened", "ranged", "walk"]
 
-_CHUNK = 1024 * 1024
+_CHUNK = 256 * 1024
 
 
 def found(root: Path) -> list[tuple[Path, str]]:

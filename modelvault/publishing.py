@@ -13,14 +13,14 @@ from typing import Any, TypeVar, cast
 from modelvault import layout, reference
 from modelvault.blobs import Blobs
 from modelvault.blobs.sources import Source, described, sources
-from modelvault.blobs.storing import store_files
+from modelvault.blobs.storing import measured, store_files
 from modelvault.canonical import digest_of, plain, storable
 from modelvault.catalog import Catalog
 from modelvault.errors import AlreadyExists, Code, Conflict, InvalidInput, VaultError, shown
 from modelvault.journal import pauses
 from modelvault.provenance import data_ref, environment, git
 from modelvault.reference import Level, Number
-from modelvault.stores import Key, KeyMissing, Taken
+from modelvault.stores import Key, KeyMissing, Stages, Taken
 from modelvault.stores.commit import commit
 from modelvault.wire import Claim, File, Manifest, Provenance, Target, read_sealed, record, seal, write_manifest
 
@@ -154,11 +154,29 @@ def publish(
     found = sources(root)
     if not found:
         raise InvalidInput("there are no files to publish", code=Code.BAD_VALUE, ref=model)
+    large = sum(source.size for source in found) >= _WORTH_A_LOOK
+    first = large and isinstance(catalog.store, Stages) and not catalog.numbers(model)  # with nothing to share bytes with
     make = partial(record, Manifest, model=model, **content)
-    files = described(found)
+    with measured(catalog.blobs, found, stage=first):
+        likely = partial(_likely, catalog, model, label) if large and not first else tuple
+        return _labelled(catalog, found, make, likely, model=model, label=label, actor=actor, clock=clock)
+
+
+def _labelled(
+    catalog: Catalog,
+    found: list[Source],
+    make: Callable[..., Manifest],
+    likely: Callable[[], Iterable[File]],
+    *,
+    model: str,
+    label: Label,
+    actor: str,
+    clock: Clock,
+) -> tuple[Manifest, Claim]:
+    """Store what was measured, under the first number that is free."""
+    files, stored = described(found), False
     if label.exact and any(file.parts for file in files):
         _spare_the_upload(catalog, make(version=label.number(model, ()), files=files))
-    stored = False
     for pause in pauses():
         numbers = [] if label.exact else catalog.numbers(model)
         if label.silent and numbers:
@@ -168,7 +186,7 @@ def publish(
         number = label.number(model, numbers)
         make(version=number, files=files)  # refuses what cannot be recorded before anything is stored
         if not stored:
-            files, stored = store_files(catalog.blobs, found, files, _likely(catalog, model, label, found)), True
+            files, stored = store_files(catalog.blobs, found, files, likely()), True
         try:
             return _take(catalog, make(version=number, files=files), actor, clock, exact=label.exact)
         except Taken:
@@ -192,14 +210,11 @@ def _spare_the_upload(catalog: Catalog, manifest: Manifest) -> None:
         raise _exists(claim)
 
 
-def _likely(catalog: Catalog, model: str, label: Label, found: Sequence[Source]) -> list[File]:
-    """The files of the versions that are likely to share parts with those `found`.
+def _likely(catalog: Catalog, model: str, label: Label) -> list[File]:
+    """The files of the versions that are likely to share parts with a new one.
 
-    They are the newest, or what `base` names, and what the aliases point to.  For little it is not worth the requests;
-    and what cannot be read shares nothing.
+    They are the newest, or what `base` names, and what the aliases point to.  What cannot be read shares nothing.
     """
-    if sum(source.size for source in found) < _WORTH_A_LOOK:
-        return []
     base = [reference.number(label.base)] if label.base else catalog.numbers(model)[:1]
     looks = [partial(_claimed, catalog, model, number) for number in base]
     looks += [partial(_pointed, catalog, model, alias) for alias in catalog.aliases(model)]

@@ -43,7 +43,7 @@ class Pack:
     def chunks(self) -> Iterator[bytes]:
         """The bytes.  InvalidInput `bad-value` if a source is not what it was when it was measured."""
         for source, part in self.ranges:
-            yield from source.chunks(part)
+            yield from source.part(part)
 
     @property
     def whole(self) -> Source | None:

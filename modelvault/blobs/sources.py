@@ -6,16 +6,18 @@ import base64
 import hashlib
 import os
 import posixpath
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from modelvault.blobs.content import PARTS, hasher_of
-from modelvault.blobs.workers import parallel
+from modelvault.blobs.workers import Aside
 from modelvault.canonical import Digest
 from modelvault.cuts import RandomAccess, Range, cuts, external
 from modelvault.errors import Code, InvalidInput, shown
 from modelvault.folder import found, opened, ranged
+from modelvault.stores import Content
 from modelvault.wire import File, Part
 
 __all__ = ["INLINE_LIMIT", "Source", "described", "sources"]
@@ -26,30 +28,58 @@ INLINE_LIMIT = 8 * 1024
 _UNCUT = 1024 * 1024
 """A file of no more bytes is one part."""
 
+_LARGE = 8 * 1024 * 1024
+"""A file of more bytes is hashed on two threads: as a whole, and its parts."""
+
 
 class Source:
-    """A file to be published: its size, its digest, and its parts, as they lie in the file."""
+    """A file to be published.  It is measured as it is read for the first time, as a `Content`."""
+
+    digest: Digest
+    """Of the file."""
+    parts: tuple[Part, ...] = ()
+    """As they lie in the file; none before it is measured."""
+    staged: Content | None = None
+    """All of it, where the store has it already under no name."""
 
     def __init__(self, path: Path, name: str, ranges: Sequence[Range] | None = None) -> None:
-        """Read the file, once; `ranges` is what another file says of what lies where in it.
+        """Look at the file; `ranges` is what another file says of what lies where in it.
 
         Raises:
-            InvalidInput: `bad-path`, it cannot be read; `bad-value`, it changes while it is read.
+            InvalidInput: `bad-path`, it cannot be read.
         """
         self.path = path
         self.name = name
+        self._ranges = ranges
         with opened(path) as file:
             self.size = os.fstat(file.fileno()).st_size
-            self.digest, digests = self._hashed(file, self._lengths(file, ranges))
+
+    def measure(self) -> None:
+        """Read the file once, unless that was done.  Raises as `chunks`."""
+        if not self.parts:
+            for _ in self.chunks():
+                pass
+
+    def chunks(self) -> Iterator[bytes]:
+        """The bytes; digest and parts are known at their end.
+
+        Raises:
+            InvalidInput: `bad-path`, it cannot be read; `bad-value`, it has changed, or does while it is read.
+        """
+        before = self.parts
+        with opened(self.path) as file:
+            self.digest, digests = yield from self._hashed(file, self._lengths(file))
             if os.pread(file.fileno(), 1, self.size):
                 raise self._changed()
         if len(digests) == 1:
-            self.parts: tuple[Part, ...] = (Part(digest=self.digest, size=self.size),)
+            self.parts = (Part(digest=self.digest, size=self.size),)
         else:
             self.parts = tuple(Part(digest=one, size=size, offset=at, blob=self.digest) for one, at, size in digests)
+        if before not in ((), self.parts):
+            raise self._changed()
 
-    def chunks(self, part: Part) -> Iterator[bytes]:
-        """The bytes of `part`; at the end InvalidInput `bad-value` if they are not those that were measured."""
+    def part(self, part: Part) -> Iterator[bytes]:
+        """The bytes of `part`, again; at the end InvalidInput `bad-value` if they are not those that were measured."""
         hasher = hasher_of(part.digest)
         with opened(self.path) as file:
             for chunk in ranged(file, part.offset, part.size):
@@ -59,23 +89,33 @@ class Source:
         if size != self.size or hasher.hexdigest() != part.digest.partition(":")[2]:
             raise self._changed()
 
-    def _lengths(self, file: Any, ranges: Sequence[Range] | None) -> list[int]:
+    def _lengths(self, file: Any) -> list[int]:
         if self.size <= _UNCUT:
             return [self.size]
-        return [piece.size for piece in cuts(_reader(file), self.size, ranges=ranges)]
+        return [piece.size for piece in cuts(_reader(file), self.size, ranges=self._ranges)]
 
-    def _hashed(self, file: Any, lengths: Iterable[int]) -> tuple[Digest, list[tuple[str, int, int]]]:
-        """The digest of the file, and digest, offset and size of each of its parts."""
+    def _hashed(
+        self, file: Any, lengths: list[int]
+    ) -> Generator[bytes, None, tuple[Digest, list[tuple[str, int, int]]]]:
+        """The bytes; then the digest of the file, and digest, offset and size of each of its parts."""
         whole, parts, at = hashlib.sha256(), list[tuple[str, int, int]](), 0
-        for length in lengths:
-            begin, hasher = at, hasher_of(PARTS)
-            for chunk in ranged(file, at, length):
-                whole.update(chunk)
-                hasher.update(chunk)
-                at += len(chunk)
-            if at != begin + length:
-                raise self._changed()
-            parts.append((PARTS + hasher.hexdigest(), begin, length))
+        with Aside() if self.size > _LARGE else nullcontext() as aside:
+            for length in lengths:
+                begin, hasher = at, None if len(lengths) == 1 else hasher_of(PARTS)
+                for chunk in ranged(file, at, length):
+                    if aside:
+                        aside.do(whole.update, chunk)
+                    else:
+                        whole.update(chunk)
+                    if hasher:
+                        hasher.update(chunk)
+                    at += len(chunk)
+                    yield chunk
+                if at != begin + length:
+                    raise self._changed()
+                parts.append((PARTS + hasher.hexdigest() if hasher else "", begin, length))
+            if aside:
+                aside.done()
         return Digest("sha256:" + whole.hexdigest()), parts
 
     def _changed(self) -> InvalidInput:
@@ -88,7 +128,7 @@ class Source:
 
 
 def sources(root: Path) -> list[Source]:
-    """The files at `root`: itself, or all that lie below it, in order of their portable paths.
+    """The files at `root`, not measured: itself, or all that lie below it, in order of their portable paths.
 
     Raises:
         InvalidInput: `bad-path`, a path cannot be stored or read, or something is neither a file nor a folder.
@@ -96,7 +136,7 @@ def sources(root: Path) -> list[Source]:
     """
     files = found(root)
     ranges = _external(files)
-    return parallel(lambda one: Source(*one, ranges.get(one[1])), files)
+    return [Source(path, name, ranges.get(name)) for path, name in files]
 
 
 def _external(files: list[tuple[Path, str]]) -> dict[str, list[Range]]:
@@ -128,7 +168,7 @@ def described(found: list[Source]) -> tuple[File, ...]:
 
 
 def _inline(source: Source) -> File:
-    data = b"".join(chunk for part in source.parts for chunk in source.chunks(part))
+    data = b"".join(chunk for part in source.parts for chunk in source.part(part))
     text = base64.b64encode(data).decode("ascii")
     return File(path=source.name, size=source.size, digest=source.digest, inline=text)
 

@@ -3,19 +3,46 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
+from modelvault import layout
 from modelvault.blobs import Blobs
 from modelvault.blobs.plan import Fresh, Pack, known, plan
 from modelvault.blobs.sources import Source
 from modelvault.blobs.workers import parallel
 from modelvault.canonical import Digest
+from modelvault.stores import Stages
 from modelvault.wire import File, Part
 
-__all__ = ["store_files"]
+__all__ = ["measured", "store_files"]
 
 _PACKS = 4
 """Blobs that are stored at once; each has several requests under way."""
+
+_LARGE = 1024 * 1024
+"""A file of so many bytes may be staged."""
+_STAGED = 64
+"""Files that are, at most: each is open meanwhile."""
+
+
+@contextmanager
+def measured(blobs: Blobs, found: list[Source], *, stage: bool) -> Iterator[None]:
+    """Measure all that was found; with `stage`, what is large is written meanwhile, by a store that can name it later.
+
+    Within the ``with`` block `store_files` makes blobs of that, or it is dropped at its end.
+    """
+    with ExitStack() as stack:
+        if stage and isinstance(blobs.store, Stages):
+            large = [source for source in found if source.size >= _LARGE][:_STAGED]
+            parallel(partial(_stage, blobs.store, stack), large, _PACKS)
+        parallel(Source.measure, found)
+        yield
+
+
+def _stage(store: Stages, stack: ExitStack, source: Source) -> None:
+    source.staged = stack.enter_context(store.stage(layout.BLOBS, source))
 
 
 def store_files(
@@ -43,7 +70,9 @@ def _there(blobs: Blobs, likely: dict[str, Part], found: list[Source]) -> dict[s
 
 def _put(blobs: Blobs, pack: Pack) -> str:
     whole = pack.whole
-    return blobs.put_content(pack, whole.digest if whole else _digest(pack))
+    if whole is None:
+        return blobs.put_content(pack, _digest(pack))
+    return blobs.put_content(whole.staged or pack, whole.digest)
 
 
 def _digest(pack: Pack) -> Digest:

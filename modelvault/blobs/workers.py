@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import Self, TypeVar
 
-__all__ = ["ordered", "parallel"]
+__all__ = ["Aside", "ordered", "parallel"]
 
 _WORKERS = 8
 
@@ -50,3 +50,31 @@ def ordered(work: Callable[[Item], Result], items: Iterable[Item], window: int) 
             yield begun.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+class Aside:
+    """Work on a thread of its own, piece after piece, which runs ahead of it by no more than `window` of them."""
+
+    def __init__(self, window: int = 8) -> None:
+        from concurrent.futures import Future, ThreadPoolExecutor
+
+        self._pool = ThreadPoolExecutor(1)
+        self._begun = deque[Future[object]]()
+        self._window = window
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def do(self, work: Callable[[Item], object], item: Item) -> None:
+        """Have `work` done to `item`, some time before `done`."""
+        if len(self._begun) >= self._window:
+            self._begun.popleft().result()
+        self._begun.append(self._pool.submit(work, item))
+
+    def done(self) -> None:
+        """Wait for all of it."""
+        while self._begun:
+            self._begun.popleft().result()

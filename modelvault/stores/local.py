@@ -14,19 +14,19 @@ lead outside.  Symlinks, pipes and the like are no objects: they are not listed,
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from heapq import heapify, heappop
 from itertools import islice
 
-from modelvault.errors import Code, Corrupt, InvalidInput, StoreError, Unsupported, VaultError, shown
+from modelvault.errors import Code, Corrupt, InvalidInput, StoreError, Unsupported, shown
 from modelvault.stores import posix
 from modelvault.stores.port import (
     READ_LIMIT,
+    Content,
     Data,
     Entry,
     Key,
@@ -37,18 +37,9 @@ from modelvault.stores.port import (
     checked,
     checked_prefix,
 )
+from modelvault.stores.staged import Staged, door, failed
 
 __all__ = ["LocalStore", "TornWrites"]
-
-_NO_LINK = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
-_NO_RENAME = {errno.ENOSYS, errno.EINVAL}
-_FULL = dict.fromkeys([errno.ENOSPC, errno.EDQUOT], Code.STORE_FULL)
-_DENIED = dict.fromkeys([errno.EACCES, errno.EPERM, errno.EROFS], Code.STORE_DENIED)
-_HINTS = {
-    Code.STORE_FULL: "free some space, or raise the quota",
-    Code.STORE_DENIED: "check who owns the folder, its mode, and whether it is mounted read-only",
-    Code.STORE_FAILED: "try again; if it stays so, look at the file system",
-}
 
 
 class TornWrites(UserWarning):
@@ -70,7 +61,7 @@ class LocalStore:
             raise InvalidInput(f"not a path: {shown(repr(path))}", code=Code.BAD_VALUE)
         if os.open not in os.supports_dir_fd:
             raise Unsupported("local vaults need Linux or another POSIX system", code=Code.NO_EXCLUSIVE_CREATE)
-        with _door(path):
+        with door(path):
             self.url = os.path.realpath(path)
         self._above = tuple(posix.parents(self.url))
         self._warned = False
@@ -114,18 +105,26 @@ class LocalStore:
         except StoreError:
             raise
         except OSError as error:
-            raise _failed(key, error) from error
+            raise failed(key, error) from error
+
+    @contextmanager
+    def stage(self, folder: str, data: Content) -> Iterator[Content]:
+        """Write `data` into `folder`: within the ``with`` block, `create` takes what this gives at no cost."""
+        with door(folder):
+            here = self._folder(checked_prefix(folder).rstrip("/").split("/"), make=True)
+        with here, Staged(here, data, folder) as staged:
+            yield staged
 
     def create(self, key: Key, data: Data) -> None:
         """Put `data` at `key` if nothing is there.  Commit point: the hard link."""
         *folders, name = checked(key).split("/")
-        with _door(key):
+        with door(key):
             folder = self._folder(folders, make=True)
         with folder:
             try:
                 self._publish(key, name, folder, data)
             except KeyExists:
-                with _door(key):
+                with door(key):
                     os.fsync(folder)  # what others build on must outlive a crash; its writer may not be so far
                 raise
 
@@ -138,7 +137,7 @@ class LocalStore:
         except StoreError:
             raise
         except OSError as error:
-            raise _failed(key, error) from error
+            raise failed(key, error) from error
         with posix.Open(file):
             for offset, length in spans:
                 at, end = offset, offset + length
@@ -146,7 +145,7 @@ class LocalStore:
                     try:
                         chunk = os.pread(file, min(end - at, posix.CHUNK), at) if 0 <= at < end <= size else b""
                     except OSError as error:
-                        raise _failed(key, error) from error
+                        raise failed(key, error) from error
                     if not chunk:
                         raise Corrupt(f"{key} has {size} bytes, not {end}", code=Code.DIGEST_MISMATCH, ref=key)
                     sink(at, chunk)
@@ -156,7 +155,7 @@ class LocalStore:
         """One level of the tree, read from the disk now."""
         checked_prefix(prefix)
         path, slash, start = prefix.rpartition("/")
-        with _door(prefix):
+        with door(prefix):
             try:
                 folder = self._folder(path.split("/") if slash else [])
             except (FileNotFoundError, NotADirectoryError):
@@ -171,7 +170,7 @@ class LocalStore:
         """Remove an object.  Its folders stay: others may be about to create in them."""
         *folders, name = checked(key).split("/")
         absent = suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError)
-        with _door(key), absent, self._folder(folders) as folder:
+        with door(key), absent, self._folder(folders) as folder:
             os.unlink(name, dir_fd=folder)
 
     def _folder(self, names: Iterable[str], *, make: bool = False) -> posix.Open:
@@ -216,76 +215,21 @@ class LocalStore:
         raise KeyMissing(key) if stat.S_ISDIR(found.st_mode) else posix.planted(name)
 
     def _publish(self, key: Key, name: str, folder: int, data: Data) -> None:
-        staged = f".tmp-{os.urandom(16).hex()}"
-        with _door(key):
+        with door(key):
             if posix.status(name, folder):
                 raise KeyExists(key)
-            mode = stat.S_IRUSR | os.fstat(folder).st_mode & (stat.S_IRGRP | stat.S_IROTH)
-            file = posix.Open(os.open(staged, posix.NEW, mode, dir_fd=folder))
-        try:
-            with file:
-                _fill(file, key, data)
-                with _door(key):
-                    posix.allow(file, mode)
-                    os.fsync(file)
-                    self._give(name, folder, staged, file)
-        finally:
-            with suppress(OSError):
-                os.unlink(staged, dir_fd=folder)
-        with _door(key):
+        with nullcontext(data) if isinstance(data, Staged) else Staged(folder, data, key) as staged, door(key):
+            at_once = staged.give(name, folder)
+        with door(key):
             os.fsync(folder)
-
-    def _give(self, name: str, folder: int, staged: str, file: int) -> None:
-        """Give the staged file its name, if that is free; `FileExistsError` if not."""
-        try:
-            return os.link(staged, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-        except OSError as error:
-            if (found := posix.status(name, folder)) and os.path.samestat(found, os.fstat(file)):
-                return None  # NFS: it was done, and the reply was lost
-            if error.errno not in _NO_LINK:
-                raise
-        try:
-            return posix.rename(staged, name, folder)
-        except OSError as error:
-            if error.errno not in _NO_RENAME:
-                raise
-        if not self._warned:
+        if not at_once and not self._warned:
             self._warned = True
             lacks = "has neither hard links nor exclusive renames: a crash can leave a part of an object"
-            warnings.warn(f"the file system of {shown(self.url)} {lacks}", TornWrites, stacklevel=4)
-        return posix.copy(file, name, folder)
-
-
-@contextmanager
-def _door(key: str) -> Iterator[None]:
-    """No `OSError` leaves but as an error of the vault.  What a source or a sink raises does not come this way."""
-    try:
-        yield
-    except VaultError:
-        raise
-    except FileExistsError:
-        raise KeyExists(key) from None
-    except OSError as error:
-        raise _failed(key, error) from error
-
-
-def _failed(key: str, error: OSError) -> StoreError:
-    code = (_FULL | _DENIED).get(error.errno or 0, Code.STORE_FAILED)
-    return StoreError(f"{shown(key)}: {error.strerror}", code=code, hint=_HINTS[code], ref=key)
+            warnings.warn(f"the file system of {shown(self.url)} {lacks}", TornWrites, stacklevel=3)
 
 
 def _no_folder(path: str) -> StoreError:
     return StoreError(f"{shown(path)} is not a folder", code=Code.STORE_FAILED)
-
-
-def _fill(file: int, key: Key, data: Data) -> None:
-    size, chunks = (len(data), iter([data])) if isinstance(data, bytes) else (data.size, data.chunks())
-    written = 0
-    for chunk in chunks:
-        with _door(key):
-            written += posix.write(file, chunk)
-    if written != size:
-        raise InvalidInput(f"the content says {size} bytes and gave {written}", code=Code.BAD_VALUE, ref=key)
 
 
 def _entry(folder: int, path: str, name: str) -> Entry | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple, NewType, Protocol, runtime_checkable
 
 from modelvault.errors import AlreadyExists, Code, InvalidInput, NotFound
@@ -23,6 +24,7 @@ __all__ = [
     "KeyMissing",
     "Sink",
     "Span",
+    "Stages",
     "Store",
     "Taken",
     "checked",
@@ -157,6 +159,15 @@ class Store(Protocol):
 
     def delete(self, key: Key) -> None:
         """Remove an object; one that is not there is no error.  For upkeep alone: no other verb may call it."""
+        ...
+
+
+@runtime_checkable
+class Stages(Protocol):
+    """A store that can write content before its key is known: for content that is hashed while it is written."""
+
+    def stage(self, folder: str, data: Content) -> AbstractContextManager[Content]:
+        """Write `data` somewhere for `folder`: within the ``with`` block, `create` takes what this gives at little cost."""
         ...
 
 

@@ -31,9 +31,11 @@ __all__ = [
     "open_in",
     "parents",
     "planted",
+    "readers",
     "rename",
     "status",
     "write",
+    "write_back",
 ]
 
 CHUNK = 1024 * 1024
@@ -159,13 +161,28 @@ def write(file: int, data: bytes) -> int:
     return len(data)
 
 
-def rename(staged: str, name: str, folder: int) -> None:
-    """Give `staged` the name `name`, if that is free: `renameat2(2)` with `RENAME_NOREPLACE`."""
+def readers(folder: int) -> int:
+    """The mode of a file that is as open as `folder` is, for reading alone."""
+    return stat.S_IRUSR | os.fstat(folder).st_mode & (stat.S_IRGRP | stat.S_IROTH)
+
+
+def write_back(file: int, begin: int, length: int) -> None:
+    """Have the disk begin to write a range, if the system has `sync_file_range(2)`: a hint, and nothing is durable by it."""
+    import ctypes
+
+    write = 2  # SYNC_FILE_RANGE_WRITE
+    call = getattr(ctypes.CDLL(None), "sync_file_range", None)
+    if call is not None:
+        call(file, ctypes.c_int64(begin), ctypes.c_int64(length), write)
+
+
+def rename(staged: str, source: int, name: str, folder: int) -> None:
+    """Give `staged` in `source` the name `name` in `folder`, if that is free: `renameat2(2)` with `RENAME_NOREPLACE`."""
     import ctypes
 
     noreplace = 1
     call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if call is None or call(folder, staged.encode(), folder, name.encode(), noreplace):
+    if call is None or call(source, staged.encode(), folder, name.encode(), noreplace):
         code = ctypes.get_errno() if call else errno.ENOSYS
         raise OSError(code, os.strerror(code))
 

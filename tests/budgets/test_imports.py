@@ -56,7 +56,7 @@ OWN = {
     "modelvault.errors", "modelvault.folder", "modelvault.formats", "modelvault.formats.pickled", "modelvault.journal", "modelvault.layout",
     "modelvault.paths", "modelvault.reference", "modelvault.stores", "modelvault.stores.commit", "modelvault.stores.local",
     "modelvault.stores.pace",
-    "modelvault.stores.port", "modelvault.stores.posix", "modelvault.tree", "modelvault.trust",
+    "modelvault.stores.port", "modelvault.stores.posix", "modelvault.stores.staged", "modelvault.tree", "modelvault.trust",
     "modelvault.vault",
     "modelvault.version", "modelvault.wire",
 }  # fmt: skip

@@ -209,4 +209,7 @@ def test_a_path_imports_only_the_local_store():
         print(*sorted(name for name in sys.modules if name.startswith("modelvault.stores.")))
     """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.splitlines() == ["", "modelvault.stores.local modelvault.stores.port modelvault.stores.posix"]
+    assert done.stdout.splitlines() == [
+        "",
+        "modelvault.stores.local modelvault.stores.port modelvault.stores.posix modelvault.stores.staged",
+    ]

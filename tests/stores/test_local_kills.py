@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+from contextlib import nullcontext
 
 import pytest
 
@@ -12,7 +13,11 @@ from modelvault.testing.conformance import Streamed
 
 KEY = Key("models/fraud/1.json")
 CALLS = ["open", "close", "stat", "fstat", "mkdir", "write", "fsync", "link", "unlink"]
-DATA = {"bytes": b"0123456789" * 100, "content": b"".join(Streamed(300_000).chunks())}
+DATA = {
+    "bytes": b"0123456789" * 100,
+    "content": b"".join(Streamed(300_000).chunks()),
+    "staged": b"".join(Streamed(300_000).chunks()),
+}
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here"),
@@ -60,12 +65,19 @@ def in_child(act):
     return os.waitpid(child, 0)[1]
 
 
+def staged(store, form, data):
+    """What to create, in the form that is asked for."""
+    if form == "staged":
+        return store.stage("blobs/", Streamed(len(data)))
+    return nullcontext(data if form == "bytes" else Streamed(len(data)))
+
+
 def no_link(*args, **kwargs):
     raise OSError(errno.EPERM, "no links")
 
 
 @pytest.mark.parametrize("way", ["link", "rename"])
-@pytest.mark.parametrize("form", ["bytes", "content"])
+@pytest.mark.parametrize("form", DATA)
 @pytest.mark.parametrize("moment", ["before", "halfway", "after"])
 def test_a_kill_at_any_system_call_leaves_all_or_nothing(tmp_path, monkeypatch, way, form, moment):
     if way == "rename":
@@ -78,7 +90,8 @@ def test_a_kill_at_any_system_call_leaves_all_or_nothing(tmp_path, monkeypatch, 
 
         def create(store=store, number=number):
             arm(number, moment)
-            store.create(KEY, data if form == "bytes" else Streamed(len(data)))
+            with staged(store, form, data) as content:
+                store.create(KEY, content)
 
         status = in_child(create)
         after = LocalStore(root)

@@ -75,20 +75,27 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
 # --- to be published
 
 
+def measured(path: Path) -> list[Source]:
+    found = sources(path)
+    for source in found:
+        source.measure()
+    return found
+
+
 def test_sources_are_in_the_order_of_their_paths(tmp_path):
     for path in ("b", "a/z", "a/b/c", "a-b", "a.b"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(path)
-    found = sources(tmp_path)
+    found = measured(tmp_path)
     assert [source.name for source in found] == sorted(["b", "a/z", "a/b/c", "a-b", "a.b"])
     assert [source.digest for source in found] == [digest_of(source.name.encode()) for source in found]
 
 
 def test_a_file_is_its_own_source(tmp_path):
     (tmp_path / "x").write_bytes(b"x" * 3_000_000)
-    [found] = sources(tmp_path / "x")
+    [found] = measured(tmp_path / "x")
     assert (found.name, found.size, found.digest) == ("x", 3_000_000, digest_of(b"x" * 3_000_000))
-    assert b"".join(found.chunks(*found.parts)) == b"x" * 3_000_000
+    assert b"".join(chunk for part in found.parts for chunk in found.part(part)) == b"x" * 3_000_000
 
 
 @given(st.lists(st.integers(0, INLINE_LIMIT * 2), max_size=8))
@@ -110,7 +117,7 @@ def _source(name: str, data: bytes) -> Source:
             self.path, self.name, self.size, self.digest = Path(name), name, len(data), digest_of(data)
             self.parts = (part_of(data),)
 
-        def chunks(self, part):
+        def part(self, part):
             yield data
 
     return InMemory()
@@ -152,7 +159,7 @@ def test_a_file_that_changes_while_it_is_published_is_refused_and_nothing_is_pub
 def test_a_small_file_that_changes_is_refused_too(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"x")
-    [found] = sources(path)
+    [found] = measured(path)
     path.write_bytes(b"y")
     with pytest.raises(InvalidInput):
         described([found])
