@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from modelvault.canonical import Digest
 from modelvault.errors import Code, InvalidInput, shown
 from modelvault.paths import portable_path, portable_paths
 
-__all__ = ["found", "measured", "opened", "ranged", "walk"]
+__all__ = ["found", "measured", "opened", "opening", "ranged", "walk"]
 
 _CHUNK = 256 * 1024
 
@@ -34,7 +35,9 @@ def walk(folder: Path, above: str = "") -> Iterator[tuple[Path, str]]:
     Raises:
         InvalidInput: `bad-path`, as `found`.
     """
-    with _listing(folder) as listing:
+    with opening(folder):
+        listing = os.scandir(folder)
+    with listing:
         for one in listing:
             name = portable_path(above + one.name)
             if one.is_dir(follow_symlinks=False):
@@ -66,10 +69,18 @@ def opened(path: Path) -> Any:
     Raises:
         InvalidInput: `bad-path`, it cannot be opened.
     """
-    try:
+    with opening(path):
         return open(path, "rb", buffering=0)
+
+
+@contextmanager
+def opening(path: Path) -> Iterator[None]:
+    """Whatever fails in the ``with`` block is told of `path`: InvalidInput `bad-path`."""
+    try:
+        yield
     except OSError as error:
-        raise _unreadable(path, error) from error
+        message = f"cannot read {shown(path)}: {error.strerror}"
+        raise InvalidInput(message, code=Code.BAD_PATH, ref=shown(path)) from error
 
 
 def ranged(file: Any, begin: int, length: int) -> Iterator[bytes]:
@@ -78,15 +89,3 @@ def ranged(file: Any, begin: int, length: int) -> Iterator[bytes]:
     while begin < end and (chunk := os.pread(file.fileno(), min(_CHUNK, end - begin), begin)):
         yield chunk
         begin += len(chunk)
-
-
-def _listing(folder: Path) -> Any:
-    try:
-        return os.scandir(folder)
-    except OSError as error:
-        raise _unreadable(folder, error) from error
-
-
-def _unreadable(path: Path, error: OSError) -> InvalidInput:
-    message = f"cannot read {shown(path)}: {error.strerror}"
-    return InvalidInput(message, code=Code.BAD_PATH, ref=shown(path))

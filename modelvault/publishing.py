@@ -155,7 +155,9 @@ def publish(
     if not found:
         raise InvalidInput("there are no files to publish", code=Code.BAD_VALUE, ref=model)
     large = sum(source.size for source in found) >= _WORTH_A_LOOK
-    first = large and isinstance(catalog.store, Stages) and not catalog.numbers(model)  # with nothing to share bytes with
+    first = (
+        large and isinstance(catalog.store, Stages) and not catalog.numbers(model)
+    )  # with nothing to share bytes with
     make = partial(record, Manifest, model=model, **content)
     with measured(catalog.blobs, found, stage=first):
         likely = partial(_likely, catalog, model, label) if large and not first else tuple

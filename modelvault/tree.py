@@ -7,7 +7,7 @@ import errno
 import fnmatch
 import operator
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,7 +94,8 @@ class Tree:
             to.parent.mkdir(parents=True, exist_ok=True)
             stage.mkdir(mode=0o700)
             laid.mkdir()
-            self._write(laid, files, self._blobs.write)
+            _make_folders(laid, files)
+            self._blobs.write_all(files, laid)
             _hand_over(laid, to)
         except StoreError:
             raise
@@ -121,7 +122,11 @@ class Tree:
         ]
 
     def _lay_read_only(self, folder: Path, cache: Cache) -> None:
-        self._write(folder, list(self._files.values()), lambda file, path: self._link(file, path, cache))
+        files = self._files.values()
+        _make_folders(folder, files)
+        with contextlib.suppress(StoreError):  # as in `_link`
+            self._blobs.bring(files)
+        parallel(lambda file: self._link(file, folder / file.path, cache), files, _WRITERS)
         for path in self._files:
             (folder / path).chmod(_READ_ONLY)
 
@@ -138,11 +143,6 @@ class Tree:
                 path.unlink()  # who reads content reads no further than it should be: there may be more
         self._blobs.write(file, path)
 
-    def _write(self, folder: Path, files: list[File], write: Callable[[File, Path], None]) -> None:
-        for parent in sorted({folder / os.path.dirname(file.path) for file in files}):
-            parent.mkdir(parents=True, exist_ok=True)
-        parallel(lambda file: write(file, folder / file.path), files, _WRITERS)
-
     def _intact(self, folder: Path) -> bool:
         """`folder` holds these files, byte for byte, and nothing else."""
         with contextlib.suppress(VaultError, OSError):
@@ -151,6 +151,11 @@ class Tree:
                 parallel(lambda file: _holds(found[file.path], file), self._files.values())
             )
         return False
+
+
+def _make_folders(folder: Path, files: Iterable[File]) -> None:
+    for parent in sorted({os.path.dirname(file.path) for file in files}):
+        (folder / parent).mkdir(parents=True, exist_ok=True)
 
 
 def _holds(path: Path, file: File) -> bool:

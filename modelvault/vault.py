@@ -527,6 +527,7 @@ class Vault:
         blobs = catalog.blobs
         if blobs.cache is not None:
             catalog.records.check_kept(layout.claim(version.model, version.number))
+            blobs.bring(version.files)
             parallel(blobs.keep, version.files)
             if version.format == "files":  # its object is a folder
                 Tree(version.manifest, Digest(version.digest), blobs, self._cache).folder()

@@ -19,7 +19,7 @@ PUBLIC = {
     },
     "modelvault.formats": {"Files", "Format", "choose", "named"},
     "modelvault.stores": {
-        "READ_LIMIT", "Content", "Data", "Entry", "Key", "KeyExists", "KeyMissing", "Sink", "Span", "Store", "Taken", "checked",
+        "READ_LIMIT", "Content", "Data", "Entry", "Key", "KeyExists", "KeyMissing", "Sink", "Span", "Stages", "Store", "Taken", "checked",
         "connect",
     },
     "modelvault.testing": {"Crash", "Fault", "FaultStore", "StoreSuite", "VaultMachine"},

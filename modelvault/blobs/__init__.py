@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 from modelvault import layout
-from modelvault.blobs.content import Stored, Wanted, hasher_of
+from modelvault.blobs.content import Stored, Wanted
+from modelvault.blobs.hashing import hasher_of
+from modelvault.blobs.together import Batch, batches, each
 from modelvault.blobs.workers import parallel
 from modelvault.cache import content_key
 from modelvault.canonical import Digest, digest_of
@@ -23,6 +25,9 @@ from modelvault.stores.pace import LONGEST_PAUSE, PASSING, TRIES, pause
 from modelvault.wire import File, Part
 
 __all__ = ["Blobs", "Wanted", "parallel"]
+
+_FILES = 4
+"""Files that are written at once: each holds four windows of 8 MiB."""
 
 Flight = Callable[[Key], AbstractContextManager[Callable[[], object]]]
 
@@ -73,6 +78,14 @@ class Blobs:
         if file.inline is not None:
             return file.data
         return b"".join(self.chunks(file))
+
+    def write_all(self, files: Iterable[File], folder: Path) -> None:
+        """Put each of `files` at its path in `folder`, which has the folders for them, and none of the files.  Raises as `chunks`."""
+        listed = list(files)
+        self.bring(listed)
+        together, apart = batches(listed) if self.cache is None else ([], listed)
+        parallel(lambda batch: self._write_batch(batch, folder), together, _FILES)
+        parallel(lambda file: self.write(file, folder / file.path), apart, _FILES)
 
     def write(self, file: File, path: Path) -> None:
         """Put `file` at `path`, which is new.  Raises as `chunks`, and then leaves what it wrote."""
@@ -158,6 +171,33 @@ class Blobs:
                 ref=key,
             ) from doubt
         return found.size if found is not None and found.key == key else None
+
+    def bring(self, files: Iterable[File]) -> None:
+        """Have the cache, if there is one, hold those of `files` that are small and lie together: many come with a request.
+
+        Raises:
+            Corrupt: as `chunks`.
+            StoreError: the store cannot give them, or the cache cannot take them.
+        """
+        if self.cache is not None:
+            together, _ = batches(file for file in files if not self._holds(file))
+            parallel(self._bring, together, _FILES)
+
+    def _bring(self, batch: Batch) -> None:
+        assert self.cache
+        with self._flight(content_key(batch.files[0].digest)) as arrived:
+            for file, data in () if all(map(self._holds, batch.files)) else each(self.store, batch, arrived):
+                with suppress(KeyExists):
+                    self.cache.create(content_key(file.digest), bytes(data))
+
+    def _holds(self, file: File) -> bool:
+        key = content_key(file.digest)
+        return any(entry.key == key for entry in self.cache.list(key, limit=1)) if self.cache else False
+
+    def _write_batch(self, batch: Batch, folder: Path) -> None:
+        for file, data in each(self.store, batch):
+            with open(folder / file.path, "xb", buffering=0) as out:
+                out.write(data)
 
     def _chunks(self, wanted: Wanted) -> Iterator[bytes]:
         """The bytes: from the store, or the cache, where they go first, verified, if they are not there yet."""

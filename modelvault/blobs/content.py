@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from contextlib import suppress
+from typing import NamedTuple
 
 from modelvault import layout
+from modelvault.blobs.hashing import Whole, hasher_of
 from modelvault.blobs.workers import ordered
 from modelvault.errors import Code, Corrupt, StoreError, Unsupported, shown
 from modelvault.stores import Key, KeyMissing, Span, Store
 from modelvault.wire import Part
 
-__all__ = ["PARTS", "Stored", "Wanted", "hasher_of"]
-
-PARTS = "blake3:"
-"""How the digests begin of the parts of what is published."""
+__all__ = ["Range", "Stored", "Wanted", "mismatch", "window"]
 
 _WINDOW = 8 * 1024 * 1024
 """Bytes that are asked for at once."""
@@ -32,7 +30,7 @@ class Wanted(NamedTuple):
     parts: Sequence[Part]
 
 
-class _Range(NamedTuple):
+class Range(NamedTuple):
     """A range of an object, and the digest of what it should hold, if there is one."""
 
     key: Key
@@ -41,36 +39,17 @@ class _Range(NamedTuple):
     digest: str = ""
 
 
-def hasher_of(digest: str) -> Any:
-    """A new hasher of the algorithm of `digest`.
-
-    Raises:
-        Unsupported: `extra-missing`, it is BLAKE3, and the package is not installed.
-    """
-    if digest.startswith("sha256:"):
-        return hashlib.sha256()
-    try:
-        from blake3 import blake3
-    except ImportError as error:
-        raise Unsupported(
-            "this version has parts with BLAKE3 digests, and the package blake3 is not installed",
-            code=Code.EXTRA_MISSING,
-            hint="pip install blake3",
-        ) from error
-    return blake3()
-
-
 class Stored:
     """The bytes of `wanted` as a `Content`: its parts where they lie in `store`; or all of it, where `at` names an object.
 
-    `Corrupt` at the end of a part that is not what it should be.
+    `Corrupt` at the end, if they are not what they should be.
     """
 
     def __init__(self, store: Store, wanted: Wanted, at: Key | None = None) -> None:
         self._store = store
         self._wanted = wanted
         self._ranges = (
-            [_range(part) for part in wanted.parts] if at is None else [_Range(at, 0, wanted.size, wanted.digest)]
+            [_range(part) for part in wanted.parts] if at is None else [Range(at, 0, wanted.size, wanted.digest)]
         )
         self.size = wanted.size
         self.arrived: Callable[[], object] = lambda: None  # called whenever bytes have come
@@ -78,98 +57,105 @@ class Stored:
 
     def chunks(self) -> Iterator[bytes]:
         """The bytes, all of them verified once this has ended."""
-        one = [range.digest for range in self._ranges] == [self._wanted.digest]
-        whole = None if one else hashlib.sha256()
-        for chunk in self._verified():
-            if whole:
+        with Whole(self.size) as whole:
+            for chunk in self.raw():
                 whole.update(chunk)
-            yield chunk
-        if whole and "sha256:" + whole.hexdigest() != self._wanted.digest:
-            raise Corrupt(
-                f"the parts of {shown(self._wanted.name)} are not the file with the digest {self._wanted.digest}",
-                code=Code.DIGEST_MISMATCH,
-                hint="its manifest was forged, or its writer was wrong: publish it as a new version",
-                ref=self._wanted.name,
-            )
+                yield chunk
+            if whole.digest() != self._wanted.digest:
+                raise self._damage()
 
     def raw(self, begin: int = 0) -> Iterator[bytes]:
         """The bytes from `begin` on, not verified."""
         return self._fetched(_past(begin, self._ranges))
 
-    def _verified(self) -> Iterator[bytes]:
-        coming = self._fetched(self._ranges)
-        rest = memoryview(b"")
-        for range in self._ranges:
-            hasher, left = hasher_of(range.digest), range.size
-            while left and (rest := rest or memoryview(next(coming, b""))):
-                chunk, rest = rest[:left], rest[left:]
-                hasher.update(chunk)
-                left -= len(chunk)
-                yield bytes(chunk)
-            _check(range, hasher)
+    def _damage(self) -> Corrupt:
+        """What is wrong with it: the first part that is not what it should be, or their sum."""
+        with suppress(Unsupported):  # without the package for a part's digest nothing can be said of the part
+            for range in self._ranges:
+                hasher = hasher_of(range.digest)
+                for chunk in self._fetched([range]):
+                    hasher.update(chunk)
+                if hasher.hexdigest() != range.digest.partition(":")[2]:
+                    return mismatch(range)
+        return Corrupt(
+            f"the parts of {shown(self._wanted.name)} are not the file with the digest {self._wanted.digest}",
+            code=Code.DIGEST_MISMATCH,
+            hint="its manifest was forged, or its writer was wrong: publish it as a new version",
+            ref=self._wanted.name,
+        )
 
-    def _fetched(self, ranges: Iterable[_Range]) -> Iterator[bytes]:
+    def _fetched(self, ranges: Iterable[Range]) -> Iterator[bytes]:
         """The bytes of the ranges, several windows ahead."""
         for chunks in ordered(self._window, _windows(ranges), _WINDOWS):
             yield from chunks
 
-    def _window(self, window: _Range) -> list[bytes]:
-        chunks: list[bytes] = []
-
-        def sink(_: int, chunk: bytes) -> None:
-            chunks.append(bytes(chunk))
-            self.arrived()
-
+    def _window(self, range: Range) -> list[bytes]:
         try:
-            self._store.fetch(window.key, [Span(window.offset, window.size)], sink)
-        except KeyMissing:
-            raise Corrupt(
-                f"the blob {window.key} is missing",
-                code=Code.BLOB_MISSING,
-                hint="restore it from a copy of the vault; 'modelvault verify' lists what else is gone",
-                ref=window.key,
-            ) from None
+            return window(self._store, range, self.arrived)
         except StoreError as error:
             self.failure = error
             raise
-        return chunks
 
 
-def _range(part: Part) -> _Range:
-    return _Range(Key(layout.blob(part.blob or part.digest)), part.offset, part.size, part.digest)
+def window(store: Store, range: Range, arrived: Callable[[], object] = lambda: None) -> list[bytes]:
+    """The bytes of a range, in chunks, not verified; `arrived` is called as each comes.
 
+    Raises:
+        Corrupt: `blob-missing`; `digest-mismatch`, the object is shorter.
+    """
+    chunks: list[bytes] = []
 
-def _check(range: _Range, hasher: Any) -> None:
-    if hasher.hexdigest() != range.digest.partition(":")[2]:
+    def sink(_: int, chunk: bytes) -> None:
+        chunks.append(bytes(chunk))
+        arrived()
+
+    try:
+        store.fetch(range.key, [Span(range.offset, range.size)], sink)
+    except KeyMissing:
         raise Corrupt(
-            f"{range.key} does not hold the bytes of {range.digest}",
-            code=Code.DIGEST_MISMATCH,
-            hint="do not use it; run 'modelvault verify' and restore the object from a copy",
+            f"the blob {range.key} is missing",
+            code=Code.BLOB_MISSING,
+            hint="restore it from a copy of the vault; 'modelvault verify' lists what else is gone",
             ref=range.key,
-        )
+        ) from None
+    return chunks
 
 
-def _past(begin: int, ranges: Iterable[_Range]) -> Iterator[_Range]:
+def _range(part: Part) -> Range:
+    return Range(Key(layout.blob(part.blob or part.digest)), part.offset, part.size, part.digest)
+
+
+def mismatch(range: Range) -> Corrupt:
+    """The error for a range that does not hold what it should."""
+    return Corrupt(
+        f"{range.key} does not hold the bytes of {range.digest}",
+        code=Code.DIGEST_MISMATCH,
+        hint="do not use it; run 'modelvault verify' and restore the object from a copy",
+        ref=range.key,
+    )
+
+
+def _past(begin: int, ranges: Iterable[Range]) -> Iterator[Range]:
     """What is left of the ranges from byte `begin` of all of them on."""
     for key, offset, size, _ in ranges:
         if size > begin:
-            yield _Range(key, offset + begin, size - begin)
+            yield Range(key, offset + begin, size - begin)
         begin = max(begin - size, 0)
 
 
-def _windows(ranges: Iterable[_Range]) -> Iterator[_Range]:
+def _windows(ranges: Iterable[Range]) -> Iterator[Range]:
     """The ranges, in order: those that touch joined, and then cut, so that each is asked for at once."""
-    held: _Range | None = None
+    held: Range | None = None
     for key, offset, size, _ in ranges:
         if not size:
             continue
         if held and held.key == key and held.offset + held.size == offset:
-            held = _Range(key, held.offset, held.size + size)
+            held = Range(key, held.offset, held.size + size)
         else:
             yield from [held] if held else []
-            held = _Range(key, offset, size)
+            held = Range(key, offset, size)
         while held.size > _WINDOW:
-            yield _Range(key, held.offset, _WINDOW)
-            held = _Range(key, held.offset + _WINDOW, held.size - _WINDOW)
+            yield Range(key, held.offset, _WINDOW)
+            held = Range(key, held.offset + _WINDOW, held.size - _WINDOW)
     if held:
         yield held

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 import posixpath
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from modelvault.blobs.content import PARTS, hasher_of
-from modelvault.blobs.workers import Aside
+from modelvault.blobs.hashing import PARTS, Whole, hasher_of
 from modelvault.canonical import Digest
 from modelvault.cuts import RandomAccess, Range, cuts, external
 from modelvault.errors import Code, InvalidInput, shown
-from modelvault.folder import found, opened, ranged
+from modelvault.folder import found, opened, opening, ranged
 from modelvault.stores import Content
 from modelvault.wire import File, Part
 
@@ -28,8 +25,9 @@ INLINE_LIMIT = 8 * 1024
 _UNCUT = 1024 * 1024
 """A file of no more bytes is one part."""
 
-_LARGE = 8 * 1024 * 1024
-"""A file of more bytes is hashed on two threads: as a whole, and its parts."""
+
+_SMALL, _ROOM = 128 * 1024, 32 * 1024 * 1024
+"""Files of up to so many bytes stay in memory, so many bytes of them: reading each again takes longer than all else."""
 
 
 class Source:
@@ -41,6 +39,8 @@ class Source:
     """As they lie in the file; none before it is measured."""
     staged: Content | None = None
     """All of it, where the store has it already under no name."""
+    keeps = False
+    """What is read stays in memory."""
 
     def __init__(self, path: Path, name: str, ranges: Sequence[Range] | None = None) -> None:
         """Look at the file; `ranges` is what another file says of what lies where in it.
@@ -51,12 +51,15 @@ class Source:
         self.path = path
         self.name = name
         self._ranges = ranges
-        with opened(path) as file:
-            self.size = os.fstat(file.fileno()).st_size
+        self._kept = b""
+        with opening(path):
+            self.size = os.stat(path).st_size
 
     def measure(self) -> None:
         """Read the file once, unless that was done.  Raises as `chunks`."""
-        if not self.parts:
+        if self.keeps:
+            self._kept = b"".join(self.chunks())
+        elif not self.parts:
             for _ in self.chunks():
                 pass
 
@@ -80,6 +83,9 @@ class Source:
 
     def part(self, part: Part) -> Iterator[bytes]:
         """The bytes of `part`, again; at the end InvalidInput `bad-value` if they are not those that were measured."""
+        if self._kept:
+            yield self._kept[part.offset : part.offset + part.size]
+            return
         hasher = hasher_of(part.digest)
         with opened(self.path) as file:
             for chunk in ranged(file, part.offset, part.size):
@@ -98,15 +104,12 @@ class Source:
         self, file: Any, lengths: list[int]
     ) -> Generator[bytes, None, tuple[Digest, list[tuple[str, int, int]]]]:
         """The bytes; then the digest of the file, and digest, offset and size of each of its parts."""
-        whole, parts, at = hashlib.sha256(), list[tuple[str, int, int]](), 0
-        with Aside() if self.size > _LARGE else nullcontext() as aside:
+        parts, at = list[tuple[str, int, int]](), 0
+        with Whole(self.size) as whole:
             for length in lengths:
                 begin, hasher = at, None if len(lengths) == 1 else hasher_of(PARTS)
                 for chunk in ranged(file, at, length):
-                    if aside:
-                        aside.do(whole.update, chunk)
-                    else:
-                        whole.update(chunk)
+                    whole.update(chunk)
                     if hasher:
                         hasher.update(chunk)
                     at += len(chunk)
@@ -114,9 +117,7 @@ class Source:
                 if at != begin + length:
                     raise self._changed()
                 parts.append((PARTS + hasher.hexdigest() if hasher else "", begin, length))
-            if aside:
-                aside.done()
-        return Digest("sha256:" + whole.hexdigest()), parts
+            return whole.digest(), parts
 
     def _changed(self) -> InvalidInput:
         return InvalidInput(
@@ -136,7 +137,11 @@ def sources(root: Path) -> list[Source]:
     """
     files = found(root)
     ranges = _external(files)
-    return [Source(path, name, ranges.get(name)) for path, name in files]
+    made, room = [Source(path, name, ranges.get(name)) for path, name in files], _ROOM
+    for source in made:
+        source.keeps = source.size <= min(_SMALL, room)
+        room -= source.size if source.keeps else 0
+    return made
 
 
 def _external(files: list[tuple[Path, str]]) -> dict[str, list[Range]]:

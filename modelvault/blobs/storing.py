@@ -21,6 +21,9 @@ __all__ = ["measured", "store_files"]
 _PACKS = 4
 """Blobs that are stored at once; each has several requests under way."""
 
+_SHARES = 64
+"""What is measured is dealt out in so many shares: of many small files each alone would cost as much again."""
+
 _LARGE = 1024 * 1024
 """A file of so many bytes may be staged."""
 _STAGED = 64
@@ -37,8 +40,13 @@ def measured(blobs: Blobs, found: list[Source], *, stage: bool) -> Iterator[None
         if stage and isinstance(blobs.store, Stages):
             large = [source for source in found if source.size >= _LARGE][:_STAGED]
             parallel(partial(_stage, blobs.store, stack), large, _PACKS)
-        parallel(Source.measure, found)
+        parallel(_measure, [found[at::_SHARES] for at in range(_SHARES)])
         yield
+
+
+def _measure(some: list[Source]) -> None:
+    for source in some:
+        source.measure()
 
 
 def _stage(store: Stages, stack: ExitStack, source: Source) -> None:

@@ -20,8 +20,8 @@ class Shelf:
     exclusive = True
 
     def __init__(self, own: Path | None, layers: Sequence[Path], put: Callable[[int], None] | None = None) -> None:
-        """`put` is told the bytes of each object that was added."""
-        self.own = LocalStore(own) if own else None
+        """`put` is told the bytes of each object that was added: content, which is verified and need not be durable."""
+        self.own = LocalStore(own, durable=put is None) if own else None
         self.layers = tuple(map(LocalStore, layers))
         self._put = put
 

@@ -55,7 +55,8 @@ class LocalStore:
 
     exclusive = True
 
-    def __init__(self, root: str | os.PathLike[str]) -> None:
+    def __init__(self, root: str | os.PathLike[str], *, durable: bool = True) -> None:
+        """Without `durable` what was created may be gone, or empty, after a loss of power: for what can be had again."""
         path = os.fspath(root)
         if not path or "\0" in path:
             raise InvalidInput(f"not a path: {shown(repr(path))}", code=Code.BAD_VALUE)
@@ -65,6 +66,7 @@ class LocalStore:
             self.url = os.path.realpath(path)
         self._above = tuple(posix.parents(self.url))
         self._warned = False
+        self._durable = durable
 
     def private(self, key: Key) -> bool:
         """Object, folders and root are the user's own or root's, and others cannot write them, nor replace what is above."""
@@ -125,7 +127,7 @@ class LocalStore:
                 self._publish(key, name, folder, data)
             except KeyExists:
                 with door(key):
-                    os.fsync(folder)  # what others build on must outlive a crash; its writer may not be so far
+                    self._flush(folder)  # what others build on must outlive a crash; its writer may not be so far
                 raise
 
     def fetch(self, key: Key, spans: Sequence[Span], sink: Sink) -> None:
@@ -173,6 +175,10 @@ class LocalStore:
         with door(key), absent, self._folder(folders) as folder:
             os.unlink(name, dir_fd=folder)
 
+    def _flush(self, file: int) -> None:
+        if self._durable:
+            os.fsync(file)
+
     def _folder(self, names: Iterable[str], *, make: bool = False) -> posix.Open:
         try:
             here = posix.enter_root(self.url, make=make)
@@ -219,9 +225,9 @@ class LocalStore:
             if posix.status(name, folder):
                 raise KeyExists(key)
         with nullcontext(data) if isinstance(data, Staged) else Staged(folder, data, key) as staged, door(key):
-            at_once = staged.give(name, folder)
+            at_once = staged.give(name, folder, self._flush)
         with door(key):
-            os.fsync(folder)
+            self._flush(folder)
         if not at_once and not self._warned:
             self._warned = True
             lacks = "has neither hard links nor exclusive renames: a crash can leave a part of an object"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Self
 
@@ -84,13 +84,13 @@ class Staged:
         """The bytes, from their source."""
         return iter([self._data]) if isinstance(self._data, bytes) else self._data.chunks()
 
-    def give(self, name: str, folder: int) -> bool:
-        """Flush it, and give it `name` in `folder`, if that is free; `FileExistsError` if not.
+    def give(self, name: str, folder: int, flush: Callable[[int], None]) -> bool:
+        """`flush` it, and give it `name` in `folder`, if that is free; `FileExistsError` if not.
 
         False where the file system could not do that at once for all its bytes, and they were copied.
         """
         posix.allow(self._file, posix.readers(folder))
-        os.fsync(self._file)
+        flush(self._file)
         if self._linked(name, folder) or self._renamed(name, folder):
             return True
         posix.copy(self._file, name, folder)

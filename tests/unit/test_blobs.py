@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelvault.blobs import Blobs, parallel
+from modelvault.blobs.hashing import hasher_of
 from modelvault.blobs.sources import INLINE_LIMIT, Source, described, sources
 from modelvault.canonical import digest_of
 from modelvault.errors import Code, CommitUncertain, Corrupt, InvalidInput, StoreError, Unsupported, VaultError
@@ -124,9 +125,9 @@ def _source(name: str, data: bytes) -> Source:
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {
-    "longer": lambda path: path.write_bytes(b"x" * 20_001),
-    "shorter": lambda path: path.write_bytes(b"x" * 19_999),
-    "as long": lambda path: path.write_bytes(b"x" * 19_999 + b"y"),
+    "longer": lambda path: path.write_bytes(b"x" * 200_001),
+    "shorter": lambda path: path.write_bytes(b"x" * 199_999),
+    "as long": lambda path: path.write_bytes(b"x" * 199_999 + b"y"),
     "empty": lambda path: path.write_bytes(b""),
     "gone": lambda path: path.unlink(),
     "a folder": lambda path: (path.unlink(), path.mkdir()),
@@ -137,7 +138,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_file_that_changes_while_it_is_published_is_refused_and_nothing_is_published(change, near, tmp_path):
     path = tmp_path / "file"
-    path.write_bytes(b"x" * 20_000)
+    path.write_bytes(b"x" * 200_000)
 
     class Changing(Wrapper):
         """At the first create of a blob, the file changes."""
@@ -156,13 +157,13 @@ def test_a_file_that_changes_while_it_is_published_is_refused_and_nothing_is_pub
     assert list(store.list("blobs/")) == []
 
 
-def test_a_small_file_that_changes_is_refused_too(tmp_path):
+def test_a_small_file_is_read_once_and_what_becomes_of_it_later_is_nothing_to_us(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"x")
     [found] = measured(path)
     path.write_bytes(b"y")
-    with pytest.raises(InvalidInput):
-        described([found])
+    [file] = described([found])
+    assert file.data == b"x"
 
 
 def test_the_first_failure_of_many_is_raised_and_nothing_more_is_begun():
@@ -337,11 +338,19 @@ def test_what_is_written_is_new_and_what_is_there_stays(blobs, tmp_path):
     assert (tmp_path / "x").read_text() == "mine"
 
 
-def test_without_the_package_a_blake3_part_is_unsupported(blobs, monkeypatch):
-    name = blobs.put(b"data")
+def test_without_the_package_for_the_digests_of_parts_whole_files_are_read_and_damage_is_found(blobs, monkeypatch):
+    file = file_of(part_of(b"data", "blake3", blob=blobs.put(b"data")), of=b"data")
+    damaged = file_of(part_of(b"else", "blake3", blob=blobs.put(b"else")), of=b"mine")
+    monkeypatch.setitem(__import__("sys").modules, "blake3", None)
+    assert blobs.read(file) == b"data"
+    with pytest.raises(Corrupt):
+        blobs.read(damaged)
+
+
+def test_without_the_package_a_blake3_digest_is_unsupported(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "blake3", None)
     with pytest.raises(Unsupported) as raised:
-        blobs.read(file_of(part_of(b"data", "blake3", blob=name), of=b"data"))
+        hasher_of("blake3:")
     assert raised.value.code == Code.EXTRA_MISSING
     assert "pip install" in raised.value.hint
 
