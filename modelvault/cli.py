@@ -51,6 +51,9 @@ EXITS_OF_CODES: dict[str, int] = {Code.STORE_DENIED: 77}
 INTERRUPTED, PIPE_CLOSED = 130, 141
 """As a shell reports SIGINT and SIGPIPE."""
 
+_AT_ONCE = 8 * 1024 * 1024
+"""Bytes that are copied at once."""
+
 
 class Answer(NamedTuple):
     """What a verb did or found: as data, as a view, and the exit code."""
@@ -291,6 +294,22 @@ def fetch(given: Given) -> Answer:
     """Put the verified files of a version in a folder."""
     path = str(_vault(given).fetch(given.ref, given.to, only=given.only))
     return Answer({"path": path}, path)
+
+
+@_verb(
+    "cat fraud@prod config.json",
+    _REF,
+    _arg("path", metavar="PATH", help="of the file in the version"),
+)
+def cat(given: Given) -> Answer:
+    """Write the bytes of one file of a version to standard output, each part verified before it is written."""
+    import shutil
+
+    if given.json:
+        raise InvalidInput("cat writes the bytes as they are", code=Code.BAD_VALUE, hint="leave out --json")
+    with _vault(given).version(given.ref).open(given.path) as file:
+        shutil.copyfileobj(file, sys.stdout.buffer, _AT_ONCE)
+    return Answer(None, "")
 
 
 @_verb("show fraud@prod", _REF)

@@ -27,13 +27,14 @@ from modelvault.reference import Level, Number, NumberRef
 from modelvault.stores import Key, Store, connect
 from modelvault.tree import Tree, patterns
 from modelvault.version import Version
-from modelvault.wire import Move, Note, NoteKind, record
+from modelvault.wire import Manifest, Move, Note, NoteKind, record
 
 if TYPE_CHECKING:
     from modelvault.cache import Cache
     from modelvault.diff import Diff
     from modelvault.gates import Gate
     from modelvault.moving import Who
+    from modelvault.partial import PartialFile
     from modelvault.publishing import Label
     from modelvault.upkeep.verify import Report
 
@@ -543,6 +544,11 @@ class Vault:
                 ref=found.key,
             )
         return Version(catalog.manifest(found.model, found.target), claim, self, found.stale)
+
+    def _open(self, manifest: Manifest, path: str) -> PartialFile:
+        from modelvault.partial import opened
+
+        return opened(self._catalog.blobs, manifest, path)
 
     def _cache(self) -> Cache | None:
         if self._opened is None and self._cached_in:

@@ -12,7 +12,7 @@ from modelvault.errors import Code, Corrupt, StoreError, Unsupported, shown
 from modelvault.stores import Key, KeyMissing, Span, Store
 from modelvault.wire import Part
 
-__all__ = ["PARTS", "Stored", "Wanted", "hasher_of"]
+__all__ = ["PARTS", "Stored", "Wanted", "hasher_of", "verified"]
 
 PARTS = "blake3:"
 """How the digests begin of the parts of what is published."""
@@ -133,6 +133,24 @@ class Stored:
             self.failure = error
             raise
         return chunks
+
+
+def verified(parts: Iterable[Part], coming: Iterator[bytes]) -> Iterator[bytes]:
+    """The bytes of each of `parts`, which lie one behind another in what is `coming`, verified.
+
+    Raises:
+        Corrupt: `digest-mismatch`, they are not what the part should be.
+    """
+    held = bytearray()
+    for part in parts:
+        while len(held) < part.size and (chunk := next(coming, b"")):
+            held += chunk
+        data = bytes(memoryview(held)[: part.size])
+        del held[: part.size]
+        hasher = hasher_of(part.digest)
+        hasher.update(data)
+        _check(_range(part), hasher)
+        yield data
 
 
 def _range(part: Part) -> _Range:

@@ -278,6 +278,18 @@ def test_an_option_after_the_verb_wins(run, fraud, tmp_path):
     assert run("--vault", tmp_path / "other", "models", "--vault", tmp_path / "own-vault").out == "fraud\n"
 
 
+def test_cat_writes_the_bytes_of_a_file(fraud, model):
+    with python("-m", "modelvault", "cat", "fraud@prod", "config.json", text=False) as done:
+        assert done.communicate()[0] == (model / "config.json").read_bytes()
+
+
+def test_cat_of_what_is_not_there_writes_nothing(run, fraud):
+    said = run("cat", "fraud@prod", "config.jso")
+    assert (said.code, said.out) == (3, "")
+    assert said.err.endswith("hint: its files: config.json\n")
+    assert run("cat", "fraud@prod", "config.json", "--json").error["code"] == "bad-value"
+
+
 def test_choices_are_those_of_the_api():
     parser = cli._parser()._subparsers._group_actions[0].choices
     choices = {
@@ -297,7 +309,7 @@ def test_choices_are_those_of_the_api():
 def test_every_verb_is_a_verb_of_a_vault():
     verbs = {name for name, value in vars(mv.Vault).items() if callable(value) and not name.startswith("_")}
     elsewhere = {"draft", "load", "notes", "version"}  # a block, an object, and what `show` shows
-    assert set(cli.VERBS) == verbs - elsewhere | {"show", "demo", "cache"}
+    assert set(cli.VERBS) == verbs - elsewhere | {"show", "cat", "demo", "cache"}
 
 
 @pytest.mark.parametrize("verb", cli.VERBS)
