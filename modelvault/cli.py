@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from modelvault.cache import Cache
     from modelvault.display.records import Published
     from modelvault.display.text import View
+    from modelvault.estimate import Estimate
     from modelvault.upkeep.cached import Checked
     from modelvault.upkeep.verify import Report
     from modelvault.vault import Vault
@@ -273,6 +274,7 @@ def _vault(given: Given) -> Vault:
     _METRIC,
     _arg("--data", metavar="PATH|URL", action="append", default=[], help="what it was trained on; may be repeated"),
     _arg("--notes", metavar="TEXT", default="", help="what changed, known issues"),
+    _arg("--dry-run", action="store_true", help="write nothing, and say what would be done"),
 )
 def publish(given: Given) -> Answer:
     """Store a file or folder as a new version, for ever."""
@@ -280,8 +282,22 @@ def publish(given: Given) -> Answer:
 
     label = {"version": given.version, "bump": given.bump, "base": given.base}
     said = {"params": given.param, "metrics": given.metric, "data": given.data, "notes": given.notes}
-    version = _vault(given).publish(given.model, given.path, **label, **said, actor=given.actor)
+    vault, what = _vault(given), label | said | {"actor": given.actor}
+    if given.dry_run:
+        return _estimated(vault.publish(given.model, given.path, **what, dry_run=True))
+    version = vault.publish(given.model, given.path, **what)
     return Answer(version_data(version.manifest, version.claim), f"{version.ref} is published, {version.digest}")
+
+
+def _estimated(estimate: Estimate) -> Answer:
+    from dataclasses import asdict
+
+    from modelvault.display.records import size_text
+    from modelvault.display.text import Card
+
+    sizes = [(name, [size_text(getattr(estimate, name))]) for name in ("size", "new", "shared", "inline")]
+    counts = [(name, [str(getattr(estimate, name))]) for name in ("files", "blobs", "requests")]
+    return Answer(asdict(estimate), Card(f"{estimate.model}:{estimate.number} would be published", sizes + counts))
 
 
 @_verb(

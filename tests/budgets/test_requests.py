@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import zipfile
+from functools import partial
 
 import numpy as np
 import pytest
@@ -92,6 +93,24 @@ def test_to_publish_files_is_one_request_more_for_each(asked, tmp_path):
     for number in range(5):
         (folder / f"{number}").write_bytes(os.urandom(LARGE))
     assert asked(lambda vault: vault.publish("files", folder)) == {"list": 1, "get": 1, "put": 2 + 5}
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 120])
+def test_a_dry_run_writes_nothing_and_foretells_the_requests(asked, s3_server, proxy, tmp_path, count):
+    """Into a new vault, and into one with a version to share with."""
+    place = s3_server.place().through(proxy)
+    tmp_path.joinpath("files").mkdir()
+    tmp_path.joinpath("files", "config.json").write_text("{}")
+    for number in range(count):
+        (tmp_path / "files" / f"{number}").write_bytes(os.urandom(LARGE))
+    for label in ({}, {"bump": "minor"}, {"version": "7.0.0"}):
+        publish = partial(mv.Vault.publish, model="m", obj=tmp_path / "files", **label)
+        proxy.clear()
+        estimate = publish(mv.open(place.url, cache=False, **place.options), dry_run=True)
+        assert {each.method for each in proxy.requests} == {"GET"}
+        (tmp_path / "files" / "config.json").write_text(json.dumps(label))
+        made = asked(publish, mv.open(place.url, cache=False, **place.options))
+        assert sum(made.values()) == estimate.requests
 
 
 def test_to_promote_is_four_requests_at_most(asked, place):

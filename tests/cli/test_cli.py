@@ -125,6 +125,19 @@ def test_publish_takes_all_that_the_api_takes(run, opened, model, tmp_path):
     assert {file.path for file in version.files} == {"config.json", "weights.bin"}
 
 
+def test_a_dry_run_says_what_would_be_done(run, opened, model):
+    said = run("publish", "fraud", model, "--dry-run")
+    assert (said.code, opened.models()) == (0, [])
+    assert said.out.splitlines()[0] == "fraud:1.0.0 would be published"
+    assert {tuple(line.split(None, 1)) for line in said.out.splitlines()[1:]} == {
+        ("size", "10 kB"), ("new", "10 kB"), ("shared", "0 B"), ("inline", "13 B"), ("files", "2"), ("blobs", "1"), ("requests", "6"),
+    }  # fmt: skip
+    said = run("publish", "fraud", model, "--dry-run", "--json").json
+    sizes = {"size": 10_013, "new": 10_000, "shared": 0, "inline": 13}
+    assert said == {"model": "fraud", "number": "1.0.0", "files": 2, "blobs": 1, "requests": 6} | sizes
+    assert opened.models() == []
+
+
 def test_publish_takes_a_file_and_a_number(run, opened, model):
     said = run("publish", "fraud", model / "config.json", "--version", "2.0.0-rc.1", "--json")
     version = opened.version("fraud:2.0.0-rc.1")
