@@ -24,6 +24,9 @@ __all__ = ["PartialFile", "opened"]
 _KEPT = 64 * 1024 * 1024
 """Bytes of parts that are kept in memory, or one part if that is larger."""
 
+_LOOKED_AT = 1_000
+"""Names that are compared with one that is not there."""
+
 
 class PartialFile(io.BufferedReader):
     """A file of a version, open for reading in binary; of `size` bytes."""
@@ -118,10 +121,12 @@ def opened(blobs: Blobs, manifest: Manifest, path: str) -> PartialFile:
         NotFound: `file-not-found`, with those whose names are close.
     """
     files = {file.path: file for file in manifest.files}
-    file = files.get(storable(path, "a path"))
+    path = storable(path, "a path")
+    file = files.get(path)
     if file is None:
         ref = f"{manifest.model}:{manifest.version}"
-        close = difflib.get_close_matches(path, files) or list(files)[:10]
+        some = list(files)[:_LOOKED_AT]
+        close = difflib.get_close_matches(path, some) or some[:10]
         raise NotFound(
             f"{ref} has no file {shown(path)}",
             code=Code.FILE_NOT_FOUND,

@@ -244,6 +244,9 @@ class Vault:
 
         model = reference.model_name(model)
         label = Label(version, bump, base)
+        given: object = dry_run
+        if not isinstance(given, bool):
+            raise InvalidInput("dry_run is True or False", code=Code.BAD_VALUE)
         publish = self._rehearsed if dry_run else self._publish
         if isinstance(obj, str) and len(obj) < _PATH_LIMIT and os.path.exists(obj.replace("\0", "")):
             raise InvalidInput(
