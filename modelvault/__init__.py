@@ -22,6 +22,7 @@ __all__ = [
     "Change",
     "Diff",
     "Draft",
+    "Estimate",
     "Gate",
     "Manifest",
     "Move",
@@ -39,6 +40,7 @@ __all__ = [
 if TYPE_CHECKING:
     from modelvault import errors
     from modelvault.diff import Change, Diff
+    from modelvault.estimate import Estimate
     from modelvault.gates import Gate, Proposal, Verdict
     from modelvault.upkeep.verify import Report
     from modelvault.vault import Draft, Vault, load, open
@@ -49,6 +51,7 @@ _HOME = {
     "Change": "diff",
     "Diff": "diff",
     "Draft": "vault",
+    "Estimate": "estimate",
     "Gate": "gates",
     "Manifest": "wire",
     "Move": "wire",

@@ -60,8 +60,7 @@ class Catalog:
 
     def numbers(self, model: str) -> list[Number]:
         """The numbers of a model's versions, newest first."""
-        found = [layout.number_of(entry.key) for entry in self.store.list(layout.versions(model))]
-        return sorted(found, key=reference.order, reverse=True)
+        return reference.newest_first(layout.number_of(entry.key) for entry in self.store.list(layout.versions(model)))
 
     def aliases(self, model: str) -> list[str]:
         """The names of a model's aliases, in order."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from modelvault.cache import Cache
     from modelvault.display.records import Published
     from modelvault.display.text import View
+    from modelvault.estimate import Estimate
     from modelvault.upkeep.cached import Checked
     from modelvault.upkeep.verify import Report
     from modelvault.vault import Vault
@@ -50,6 +51,9 @@ EXITS_OF_CODES: dict[str, int] = {Code.STORE_DENIED: 77}
 
 INTERRUPTED, PIPE_CLOSED = 130, 141
 """As a shell reports SIGINT and SIGPIPE."""
+
+_AT_ONCE = 8 * 1024 * 1024
+"""Bytes that are copied at once."""
 
 
 class Answer(NamedTuple):
@@ -270,6 +274,7 @@ def _vault(given: Given) -> Vault:
     _METRIC,
     _arg("--data", metavar="PATH|URL", action="append", default=[], help="what it was trained on; may be repeated"),
     _arg("--notes", metavar="TEXT", default="", help="what changed, known issues"),
+    _arg("--dry-run", action="store_true", help="write nothing, and say what would be done"),
 )
 def publish(given: Given) -> Answer:
     """Store a file or folder as a new version, for ever."""
@@ -277,8 +282,22 @@ def publish(given: Given) -> Answer:
 
     label = {"version": given.version, "bump": given.bump, "base": given.base}
     said = {"params": given.param, "metrics": given.metric, "data": given.data, "notes": given.notes}
-    version = _vault(given).publish(given.model, given.path, **label, **said, actor=given.actor)
+    vault, what = _vault(given), label | said | {"actor": given.actor}
+    if given.dry_run:
+        return _estimated(vault.publish(given.model, given.path, **what, dry_run=True))
+    version = vault.publish(given.model, given.path, **what)
     return Answer(version_data(version.manifest, version.claim), f"{version.ref} is published, {version.digest}")
+
+
+def _estimated(estimate: Estimate) -> Answer:
+    from dataclasses import asdict
+
+    from modelvault.display.records import size_text
+    from modelvault.display.text import Card
+
+    sizes = [(name, [size_text(getattr(estimate, name))]) for name in ("size", "new", "shared", "inline")]
+    counts = [(name, [str(getattr(estimate, name))]) for name in ("files", "blobs", "requests")]
+    return Answer(asdict(estimate), Card(f"{estimate.model}:{estimate.number} would be published", sizes + counts))
 
 
 @_verb(
@@ -291,6 +310,22 @@ def fetch(given: Given) -> Answer:
     """Put the verified files of a version in a folder."""
     path = str(_vault(given).fetch(given.ref, given.to, only=given.only))
     return Answer({"path": path}, path)
+
+
+@_verb(
+    "cat fraud@prod config.json",
+    _REF,
+    _arg("path", metavar="PATH", help="of the file in the version"),
+)
+def cat(given: Given) -> Answer:
+    """Write the bytes of one file of a version to standard output, each part verified before it is written."""
+    import shutil
+
+    if given.json:
+        raise InvalidInput("cat writes the bytes as they are", code=Code.BAD_VALUE, hint="leave out --json")
+    with _vault(given).version(given.ref).open(given.path) as file:
+        shutil.copyfileobj(file, sys.stdout.buffer, _AT_ONCE)
+    return Answer(None, "")
 
 
 @_verb("show fraud@prod", _REF)

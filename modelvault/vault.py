@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 from modelvault import formats, layout, reference
 from modelvault import trust as trusted
@@ -27,13 +27,15 @@ from modelvault.reference import Level, Number, NumberRef
 from modelvault.stores import Key, Store, connect
 from modelvault.tree import Tree, patterns
 from modelvault.version import Version
-from modelvault.wire import Move, Note, NoteKind, record
+from modelvault.wire import Manifest, Move, Note, NoteKind, record
 
 if TYPE_CHECKING:
     from modelvault.cache import Cache
     from modelvault.diff import Diff
+    from modelvault.estimate import Estimate
     from modelvault.gates import Gate
     from modelvault.moving import Who
+    from modelvault.partial import PartialFile
     from modelvault.publishing import Label
     from modelvault.upkeep.verify import Report
 
@@ -162,6 +164,7 @@ class Vault:
 
     # --- publish ---------------------------------------------------------------------------------------------------
 
+    @overload
     def publish(
         self,
         model: str,
@@ -176,7 +179,43 @@ class Vault:
         data: Sequence[str | os.PathLike[str]] = (),
         notes: str = "",
         actor: str | None = None,
-    ) -> Version:
+        dry_run: Literal[False] = False,
+    ) -> Version: ...
+
+    @overload
+    def publish(
+        self,
+        model: str,
+        obj: object,
+        *,
+        version: str | None = None,
+        bump: Level | None = None,
+        base: str | None = None,
+        format: str | None = None,
+        params: Mapping[str, object] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        data: Sequence[str | os.PathLike[str]] = (),
+        notes: str = "",
+        actor: str | None = None,
+        dry_run: Literal[True],
+    ) -> Estimate: ...
+
+    def publish(
+        self,
+        model: str,
+        obj: object,
+        *,
+        version: str | None = None,
+        bump: Level | None = None,
+        base: str | None = None,
+        format: str | None = None,
+        params: Mapping[str, object] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        data: Sequence[str | os.PathLike[str]] = (),
+        notes: str = "",
+        actor: str | None = None,
+        dry_run: bool = False,
+    ) -> Version | Estimate:
         """Store `obj` as a new version of `model`, for ever.  Commit point: the create of the version's claim.
 
         Safe if any number of publishers do it at once: one gets the number, the others an error that says who has it
@@ -195,6 +234,7 @@ class Vault:
             data: what it was trained on: paths, which are hashed, or URLs, which are named.
             notes: what changed, known issues.
             actor: who publishes; ``$MODELVAULT_ACTOR`` or the login name if left out.
+            dry_run: write nothing, and return an `Estimate` of what would be done; raises what publishing would.
 
         Raises:
             AlreadyExists: `version-exists`, with who published it and when.
@@ -204,6 +244,10 @@ class Vault:
 
         model = reference.model_name(model)
         label = Label(version, bump, base)
+        given: object = dry_run
+        if not isinstance(given, bool):
+            raise InvalidInput("dry_run is True or False", code=Code.BAD_VALUE)
+        publish = self._rehearsed if dry_run else self._publish
         if isinstance(obj, str) and len(obj) < _PATH_LIMIT and os.path.exists(obj.replace("\0", "")):
             raise InvalidInput(
                 "a text that names a file: is it the file that is meant?",
@@ -214,11 +258,11 @@ class Vault:
         if isinstance(obj, Path) and chosen.name == "files":
             if not os.path.exists(obj):
                 raise NotFound(f"there is nothing at {shown(obj)}", code=Code.FILE_NOT_FOUND, ref=shown(obj))
-            return self._publish(model, obj, label, content("files", (), params, metrics, data, notes), actor)
+            return publish(model, obj, label, content("files", (), params, metrics, data, notes), actor)
         with _scratch() as folder:
             modules = _dumped(chosen, obj, folder)
             said = content(chosen.name, modules, params, metrics, data, notes)
-            return self._publish(model, folder, label, said, actor)
+            return publish(model, folder, label, said, actor)
 
     @contextlib.contextmanager
     def draft(
@@ -514,6 +558,15 @@ class Vault:
         )
         return Version(manifest, claim, self)
 
+    def _rehearsed(self, *publication: Any) -> Estimate:
+        """What `_publish` would do with the same arguments."""
+        from modelvault.estimate import Rehearsal, estimated
+
+        store = Rehearsal(self._store)
+        vault = Vault(store, single_writer=self._single_writer, clock=self._clock)
+        version = vault._publish(*publication)
+        return estimated(version.manifest, version.claim, store)
+
     def _read_anew(self) -> Catalog:
         """The records of the vault, with nothing in memory; behind the cache, if it is far."""
         store, cache = self._store, None if _is_near(self._store) else self._cache()
@@ -544,6 +597,11 @@ class Vault:
                 ref=found.key,
             )
         return Version(catalog.manifest(found.model, found.target), claim, self, found.stale)
+
+    def _open(self, manifest: Manifest, path: str) -> PartialFile:
+        from modelvault.partial import opened
+
+        return opened(self._catalog.blobs, manifest, path)
 
     def _cache(self) -> Cache | None:
         if self._opened is None and self._cached_in:

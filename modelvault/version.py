@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from modelvault.diff import Diff
 from modelvault.errors import shown
 from modelvault.wire import Claim, DataRef, Environment, File, JsonValue, Manifest, Note, Provenance
+
+if TYPE_CHECKING:
+    from modelvault.partial import PartialFile
 
 __all__ = ["Version"]
 
@@ -23,6 +26,7 @@ class _Vault(Protocol):
     def fetch(self, ref: str, to: str | PathLike[str] | None = None, *, only: Sequence[str] = ()) -> Path: ...
     def diff(self, a: Any, b: Any) -> Diff: ...
     def notes(self, ref: str) -> list[Note]: ...
+    def _open(self, manifest: Manifest, path: str) -> PartialFile: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,6 +121,23 @@ class Version:
     def fetch(self, to: str | PathLike[str] | None = None, *, only: Sequence[str] = ()) -> Path:
         """Its files in a folder: as `Vault.fetch`."""
         return self._vault.fetch(self.ref, to, only=only)
+
+    def open(self, path: str) -> PartialFile:
+        """One of its files, open for reading in binary: it can be sought, and only what is read is fetched.
+
+        The parts that a read touches are fetched whole, and verified before a byte of them is given; the last few are kept,
+        up to 64 MiB.  Their digests, and how they make up the file, stand in the manifest, which is verified; the digest of
+        the whole file, which `fetch` checks too, is not.  What the cache has is read there.
+
+        Args:
+            path: of the file in the version, such as ``"weights/model.safetensors"``.
+
+        Raises:
+            NotFound: `file-not-found`, with names that are close; when it is opened.
+            Corrupt: a part is not what was published; when it is read.
+            StoreError: the store failed; when it is read.
+        """
+        return self._vault._open(self.manifest, path)  # noqa: SLF001 - a version is its vault's own
 
     def diff(self, other: Version | str) -> Diff:
         """What `other` changes: as `Vault.diff`."""

@@ -10,8 +10,8 @@ import modelvault
 
 PUBLIC = {
     "modelvault": {
-        "Change", "Diff", "Draft", "Gate", "Manifest", "Move", "Note", "Proposal", "Report", "Vault", "Verdict", "Version", "errors",
-        "load", "open",
+        "Change", "Diff", "Draft", "Estimate", "Gate", "Manifest", "Move", "Note", "Proposal", "Report", "Vault", "Verdict", "Version",
+        "errors", "load", "open",
     },
     "modelvault.errors": {
         "AlreadyExists", "Code", "CommitUncertain", "Conflict", "Corrupt", "InvalidInput", "NotFound", "Refused", "StaleAlias", "StoreError",

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 from modelvault import layout
-from modelvault.blobs.content import Stored, Wanted
+from modelvault.blobs.content import Stored, Wanted, verified
 from modelvault.blobs.hashing import hasher_of
 from modelvault.blobs.together import Batch, batches, each
 from modelvault.blobs.workers import parallel
@@ -86,6 +86,23 @@ class Blobs:
         together, apart = batches(listed) if self.cache is None else ([], listed)
         parallel(lambda batch: self._write_batch(batch, folder), together, _FILES)
         parallel(lambda file: self.write(file, folder / file.path), apart, _FILES)
+
+    def parts(self, file: File, begin: int, end: int) -> Iterator[bytes]:
+        """The bytes of each part of `file` from number `begin` to `end` (not included), verified before it is given.
+
+        What is inline is one part.  That the parts make up the file is what its manifest says, and is not checked here.
+        They come from the cache where it has the file; what it lacks is not put there.  Raises as `chunks`.
+        """
+        if file.inline is not None:
+            yield file.data
+            return
+        if self.cache is not None:
+            with suppress(Corrupt, StoreError):
+                for data in _cached(self.cache, file, begin, end):
+                    yield data
+                    begin += 1
+        wanted = Wanted(file.path, file.digest, 0, file.parts[begin:end])
+        yield from verified(wanted.parts, Stored(self.store, wanted).raw())
 
     def write(self, file: File, path: Path) -> None:
         """Put `file` at `path`, which is new.  Raises as `chunks`, and then leaves what it wrote."""
@@ -230,6 +247,13 @@ class Blobs:
                     with suppress(KeyExists):  # another process was faster; its bytes are verified when they are read
                         cache.create(key, stored)
         return kept
+
+
+def _cached(cache: Store, file: File, begin: int, end: int) -> Iterator[bytes]:
+    """The bytes of the parts from `begin` to `end`, verified, out of the copy of `file` that `cache` has."""
+    first, last = (sum(part.size for part in file.parts[:number]) for number in (begin, end))
+    copy = Stored(cache, Wanted(file.path, file.digest, last, ()), content_key(file.digest))
+    yield from verified(file.parts[begin:end], copy.raw(first))
 
 
 def _wanted(file: File) -> Wanted:

@@ -13,7 +13,7 @@ from modelvault.errors import Code, Corrupt, StoreError, Unsupported, shown
 from modelvault.stores import Key, KeyMissing, Span, Store
 from modelvault.wire import Part
 
-__all__ = ["Range", "Stored", "Wanted", "mismatch", "window"]
+__all__ = ["Range", "Stored", "Wanted", "check", "verified", "window"]
 
 _WINDOW = 8 * 1024 * 1024
 """Bytes that are asked for at once."""
@@ -76,7 +76,7 @@ class Stored:
                 for chunk in self._fetched([range]):
                     hasher.update(chunk)
                 if hasher.hexdigest() != range.digest.partition(":")[2]:
-                    return mismatch(range)
+                    return _mismatch(range)
         return Corrupt(
             f"the parts of {shown(self._wanted.name)} are not the file with the digest {self._wanted.digest}",
             code=Code.DIGEST_MISMATCH,
@@ -95,6 +95,22 @@ class Stored:
         except StoreError as error:
             self.failure = error
             raise
+
+
+def verified(parts: Iterable[Part], coming: Iterator[bytes]) -> Iterator[bytes]:
+    """The bytes of each of `parts`, which lie one behind another in what is `coming`, verified.
+
+    Raises:
+        Corrupt: `digest-mismatch`, they are not what the part should be.
+    """
+    held = bytearray()
+    for part in parts:
+        while len(held) < part.size and (chunk := next(coming, b"")):
+            held += chunk
+        data = bytes(memoryview(held)[: part.size])
+        del held[: part.size]
+        check(_range(part), data)
+        yield data
 
 
 def window(store: Store, range: Range, arrived: Callable[[], object] = lambda: None) -> list[bytes]:
@@ -125,8 +141,19 @@ def _range(part: Part) -> Range:
     return Range(Key(layout.blob(part.blob or part.digest)), part.offset, part.size, part.digest)
 
 
-def mismatch(range: Range) -> Corrupt:
-    """The error for a range that does not hold what it should."""
+def check(range: Range, data: bytes | memoryview) -> None:
+    """`data` is what `range` should hold.
+
+    Raises:
+        Corrupt: `digest-mismatch`.
+    """
+    hasher = hasher_of(range.digest)
+    hasher.update(data)
+    if hasher.hexdigest() != range.digest.partition(":")[2]:
+        raise _mismatch(range)
+
+
+def _mismatch(range: Range) -> Corrupt:
     return Corrupt(
         f"{range.key} does not hold the bytes of {range.digest}",
         code=Code.DIGEST_MISMATCH,

@@ -7,8 +7,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from modelvault import layout
-from modelvault.blobs.content import Range, mismatch, window
-from modelvault.blobs.hashing import hasher_of
+from modelvault.blobs.content import Range, check, window
 from modelvault.stores import Key, Store
 from modelvault.wire import File
 
@@ -54,10 +53,8 @@ def each(store: Store, batch: Batch, arrived: Callable[[], object] = lambda: Non
     for file in batch.files:
         part = file.parts[0]
         begin = part.offset - batch.range.offset
-        hasher = hasher_of(file.digest)
-        hasher.update(found := data[begin : begin + part.size])
-        if hasher.hexdigest() != file.digest.partition(":")[2]:
-            raise mismatch(Range(batch.range.key, part.offset, part.size, file.digest))
+        found = data[begin : begin + part.size]
+        check(Range(batch.range.key, part.offset, part.size, file.digest), found)
         yield file, found
 
 

@@ -1,9 +1,14 @@
 """What each verb asks of an S3 server, counted in front of it: what a bucket charges, and what each start-up waits for."""
 
+import json
 import multiprocessing
 import os
+import zipfile
+from functools import partial
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 import modelvault as mv
 
@@ -90,6 +95,24 @@ def test_to_publish_files_is_one_request_more_for_each(asked, tmp_path):
     assert asked(lambda vault: vault.publish("files", folder)) == {"list": 1, "get": 1, "put": 2 + 5}
 
 
+@pytest.mark.parametrize("count", [0, 1, 5, 120])
+def test_a_dry_run_writes_nothing_and_foretells_the_requests(asked, s3_server, proxy, tmp_path, count):
+    """Into a new vault, and into one with a version to share with."""
+    place = s3_server.place().through(proxy)
+    tmp_path.joinpath("files").mkdir()
+    tmp_path.joinpath("files", "config.json").write_text("{}")
+    for number in range(count):
+        (tmp_path / "files" / f"{number}").write_bytes(os.urandom(LARGE))
+    for label in ({}, {"bump": "minor"}, {"version": "7.0.0"}):
+        publish = partial(mv.Vault.publish, model="m", obj=tmp_path / "files", **label)
+        proxy.clear()
+        estimate = publish(mv.open(place.url, cache=False, **place.options), dry_run=True)
+        assert {each.method for each in proxy.requests} == {"GET"}
+        (tmp_path / "files" / "config.json").write_text(json.dumps(label))
+        made = asked(publish, mv.open(place.url, cache=False, **place.options))
+        assert sum(made.values()) == estimate.requests
+
+
 def test_to_promote_is_four_requests_at_most(asked, place):
     promote = lambda vault: vault.promote("small@prod", "1.0.0", reason="x")  # noqa: E731
     assert asked(promote) == {"list": 1, "get": 2, "put": 1}
@@ -102,6 +125,49 @@ def test_what_is_not_there_is_one_get(asked):
             vault.load("small:9.9.9")
 
     assert asked(missing) == {"list": 1, "get": 1}
+
+
+@pytest.fixture(scope="module")
+def tensors(s3_server, proxy, tmp_path_factory):
+    """A vault whose `m:1.0.0` has eight tensors of 2 MiB in a file, an array of 4 MiB, and an archive of two such."""
+    place, folder = s3_server.place(), tmp_path_factory.mktemp("tensors")
+    rows = np.random.default_rng(1).random((512, 1024), np.float32)
+    save_file({f"t{number}": rows + number for number in range(8)}, folder / "model.safetensors")
+    np.save(folder / "x.npy", np.vstack([rows, rows + 1]))
+    np.savez(folder / "x.npz", a=rows, b=rows + 1)
+    mv.open(place.url, cache=False, **place.options).publish("m", folder)
+    return place.through(proxy), rows
+
+
+def test_to_read_one_tensor_of_eight_is_a_get_for_the_header_and_one_for_the_tensor(tensors, proxy):
+    place, rows = tensors
+    version = mv.open(place.url, cache=False, **place.options).version("m:1.0.0")
+    proxy.clear()
+    file = version.open("model.safetensors")
+    assert proxy.requests == []
+    length = int.from_bytes(file.read(8), "little")
+    header = json.loads(file.read(length))
+    for number in (5, 5, 6):
+        begin, end = header[f"t{number}"]["data_offsets"]
+        file.seek(8 + length + begin)
+        assert np.array_equal(np.frombuffer(file.read(end - begin), np.float32).reshape(rows.shape), rows + number)
+    assert [each.method for each in proxy.requests] == ["GET"] * 3
+    with version.open("model.safetensors") as file:
+        file.read()
+    assert len(proxy.requests) == 3 + 3  # windows of 8 MiB
+
+
+def test_numpy_and_zip_fetch_what_they_touch(tensors, proxy):
+    place, rows = tensors
+    version = mv.open(place.url, cache=False, **place.options).version("m:1.0.0")
+    proxy.clear()
+    assert np.array_equal(np.load(version.open("x.npy")), np.vstack([rows, rows + 1]))
+    assert len(proxy.requests) == 2  # the header, and the array
+    proxy.clear()
+    with zipfile.ZipFile(version.open("x.npz")) as archive, archive.open("b.npy") as member:
+        assert len(proxy.requests) == 2  # the directory at the end, and the header of the member
+        assert np.array_equal(np.load(member), rows + 1)
+    assert len(proxy.requests) == 3
 
 
 def test_sixteen_processes_that_start_at_once_on_one_machine_download_each_blob_once(place, proxy, tmp_path):

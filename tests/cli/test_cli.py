@@ -125,6 +125,19 @@ def test_publish_takes_all_that_the_api_takes(run, opened, model, tmp_path):
     assert {file.path for file in version.files} == {"config.json", "weights.bin"}
 
 
+def test_a_dry_run_says_what_would_be_done(run, opened, model):
+    said = run("publish", "fraud", model, "--dry-run")
+    assert (said.code, opened.models()) == (0, [])
+    assert said.out.splitlines()[0] == "fraud:1.0.0 would be published"
+    assert {tuple(line.split(None, 1)) for line in said.out.splitlines()[1:]} == {
+        ("size", "10 kB"), ("new", "10 kB"), ("shared", "0 B"), ("inline", "13 B"), ("files", "2"), ("blobs", "1"), ("requests", "6"),
+    }  # fmt: skip
+    said = run("publish", "fraud", model, "--dry-run", "--json").json
+    sizes = {"size": 10_013, "new": 10_000, "shared": 0, "inline": 13}
+    assert said == {"model": "fraud", "number": "1.0.0", "files": 2, "blobs": 1, "requests": 6} | sizes
+    assert opened.models() == []
+
+
 def test_publish_takes_a_file_and_a_number(run, opened, model):
     said = run("publish", "fraud", model / "config.json", "--version", "2.0.0-rc.1", "--json")
     version = opened.version("fraud:2.0.0-rc.1")
@@ -278,6 +291,18 @@ def test_an_option_after_the_verb_wins(run, fraud, tmp_path):
     assert run("--vault", tmp_path / "other", "models", "--vault", tmp_path / "own-vault").out == "fraud\n"
 
 
+def test_cat_writes_the_bytes_of_a_file(fraud, model):
+    with python("-m", "modelvault", "cat", "fraud@prod", "config.json", text=False) as done:
+        assert done.communicate()[0] == (model / "config.json").read_bytes()
+
+
+def test_cat_of_what_is_not_there_writes_nothing(run, fraud):
+    said = run("cat", "fraud@prod", "config.jso")
+    assert (said.code, said.out) == (3, "")
+    assert said.err.endswith("hint: its files: config.json\n")
+    assert run("cat", "fraud@prod", "config.json", "--json").error["code"] == "bad-value"
+
+
 def test_choices_are_those_of_the_api():
     parser = cli._parser()._subparsers._group_actions[0].choices
     choices = {
@@ -297,7 +322,7 @@ def test_choices_are_those_of_the_api():
 def test_every_verb_is_a_verb_of_a_vault():
     verbs = {name for name, value in vars(mv.Vault).items() if callable(value) and not name.startswith("_")}
     elsewhere = {"draft", "load", "notes", "version"}  # a block, an object, and what `show` shows
-    assert set(cli.VERBS) == verbs - elsewhere | {"show", "demo", "cache"}
+    assert set(cli.VERBS) == verbs - elsewhere | {"show", "cat", "demo", "cache"}
 
 
 @pytest.mark.parametrize("verb", cli.VERBS)

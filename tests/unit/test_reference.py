@@ -25,6 +25,7 @@ from modelvault.reference import (
     is_prerelease,
     matching,
     model_name,
+    newest_first,
     next_number,
     number,
     order,
@@ -372,6 +373,11 @@ def test_more_identifiers_come_after_fewer_where_the_first_are_equal(common, mor
 @example("1.0.0-0", "1.0.0--0")
 def test_two_versions_rank_the_same_only_if_they_are_the_same_text(left, right):
     assert (order(left) == order(right)) == (left == right)
+
+
+@given(histories)
+def test_the_newest_first_is_the_order_backwards(texts):
+    assert [order(each) for each in newest_first(texts)] == sorted(map(order, texts), reverse=True)
 
 
 def test_the_example_of_the_specification_is_in_order():
