@@ -33,7 +33,7 @@ _LINE = 32 * _MOST
 
 
 class Cloudpickle:
-    """One pickle, which plain `pickle.load` can read where cloudpickle is installed, and the large buffers beside it."""
+    """One pickle, which plain `pickle.load` reads where cloudpickle is installed, given the large buffers that lie beside it."""
 
     name = "cloudpickle"
     safe = False
