@@ -29,7 +29,7 @@ __all__ = ["Label", "content", "metrics_of", "publish"]
 Clock = Callable[[], datetime]
 Found = TypeVar("Found")
 
-_WORTH_A_LOOK = 16 * 1024 * 1024
+_WORTH_A_LOOK = 1024 * 1024
 """Bytes of a version from which on those before it are looked at for parts that it has, too: less is sent as quickly."""
 
 _INLINE_MANIFEST = 16 * 1024

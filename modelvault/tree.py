@@ -7,7 +7,9 @@ import errno
 import fnmatch
 import operator
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +37,7 @@ class Tree:
     """The files of the version whose manifest is `manifest`, with the digest `digest`."""
 
     def __init__(self, manifest: Manifest, digest: Digest, blobs: Blobs, cache: Callable[[], Cache | None]) -> None:
-        self._files = dict(zip(map(_PATH, manifest.files), manifest.files, strict=True))
+        self._files: dict[str, File] = dict(zip(map(_PATH, manifest.files), manifest.files, strict=True))
         self._digest = digest
         self._blobs = blobs
         self._cache = cache
@@ -52,15 +54,17 @@ class Tree:
         Raises:
             Corrupt: `bad-record`, the version has no such file; or as `Blobs.chunks`.
         """
-        file = self._files.get(path)
-        if file is None:
-            raise Corrupt(
-                f"{self._ref} has no file {shown(path)}, which its format needs", code=Code.BAD_RECORD, ref=self._ref
-            )
-        return self._blobs.read(file)
+        return self._blobs.read(self._file(path))
+
+    def map(self, path: str) -> memoryview:
+        """All bytes of one file, writable for this process alone: mapped into memory where they lie, or read.
+
+        Raises as `read`.
+        """
+        return self._blobs.map(self._file(path))
 
     def folder(self) -> Path:
-        """All files, in a folder of the cache, read-only.  What is there already is hashed, and made anew if damaged.
+        """All files, in a folder of the cache, read-only.  What is there is made anew if damaged.
 
         Raises:
             InvalidInput: `bad-value`, the vault was opened without a cache.
@@ -73,7 +77,8 @@ class Tree:
                 hint="name one: vault.fetch(ref, to=folder)",
                 ref=self._ref,
             )
-        return cache.tree(self._digest, self._intact, lambda folder: self._lay_read_only(folder, cache))
+        intact, lay = partial(self._intact, cache=cache), partial(self._lay_read_only, cache=cache)
+        return cache.tree(self._digest, intact, lay)
 
     def lay(self, to: Path, only: Sequence[str] = ()) -> Path:
         """The files whose paths match one of the patterns `only` (all, if there are none), in `to`, which is new or empty.
@@ -105,6 +110,14 @@ class Tree:
             shutil.rmtree(stage, ignore_errors=True)
         return to
 
+    def _file(self, path: str) -> File:
+        file = self._files.get(path)
+        if file is None:
+            raise Corrupt(
+                f"{self._ref} has no file {shown(path)}, which its format needs", code=Code.BAD_RECORD, ref=self._ref
+            )
+        return file
+
     def _matching(self, only: Sequence[str]) -> list[File]:
         wanted = patterns(only)
         for pattern in wanted:
@@ -122,6 +135,7 @@ class Tree:
         ]
 
     def _lay_read_only(self, folder: Path, cache: Cache) -> None:
+        began = time.time_ns()
         files = self._files.values()
         _make_folders(folder, files)
         with contextlib.suppress(StoreError):  # as in `_link`
@@ -129,6 +143,7 @@ class Tree:
         parallel(lambda file: self._link(file, folder / file.path, cache), files, _WRITERS)
         for path in self._files:
             (folder / path).chmod(_READ_ONLY)
+        cache.stamps.note(self._digest, [os.lstat(folder / path) for path in self._files], began)
 
     def _link(self, file: File, path: Path, cache: Cache) -> None:
         """Put `file` at `path` as another name of what the cache has, or write it."""
@@ -142,13 +157,16 @@ class Tree:
                     return
                 path.unlink()  # who reads content reads no further than it should be: there may be more
         self._blobs.write(file, path)
+        cache.stamps.settle(path)
 
-    def _intact(self, folder: Path) -> bool:
+    def _intact(self, folder: Path, cache: Cache) -> bool:
         """`folder` holds these files, byte for byte, and nothing else."""
         with contextlib.suppress(VaultError, OSError):
             found = {name: path for path, name in walk(folder)}
-            return found.keys() == self._files.keys() and all(
-                parallel(lambda file: _holds(found[file.path], file), self._files.values())
+            return found.keys() == self._files.keys() and cache.stamps.sound(
+                self._digest,
+                lambda: [os.lstat(found[path]) for path in self._files],
+                lambda: all(parallel(lambda file: _holds(found[file.path], file), self._files.values())),
             )
         return False
 

@@ -21,7 +21,7 @@ from modelvault.blobs import Blobs, parallel
 from modelvault.cache import Records
 from modelvault.canonical import Digest, storable
 from modelvault.catalog import Catalog, Found
-from modelvault.errors import Code, Corrupt, InvalidInput, NotFound, StoreError, shown
+from modelvault.errors import Code, Corrupt, InvalidInput, NotFound, StoreError, VaultError, shown
 from modelvault.paths import path_text
 from modelvault.reference import Level, Number, NumberRef
 from modelvault.stores import Key, Store, connect
@@ -31,6 +31,7 @@ from modelvault.wire import Manifest, Move, Note, NoteKind, record
 
 if TYPE_CHECKING:
     from modelvault.cache import Cache
+    from modelvault.cache.stamps import Stamps
     from modelvault.diff import Diff
     from modelvault.estimate import Estimate
     from modelvault.gates import Gate
@@ -571,8 +572,9 @@ class Vault:
         """The records of the vault, with nothing in memory; behind the cache, if it is far."""
         store, cache = self._store, None if _is_near(self._store) else self._cache()
         if cache is None:
-            return Catalog(Records(store), Blobs(store))
-        records, blobs = Records(store, cache.records(store.url)), Blobs(store, cache.blobs, cache.flight)
+            return Catalog(Records(store), Blobs(store, stamps=self._stamps))
+        records = Records(store, cache.records(store.url))
+        blobs = Blobs(store, cache.blobs, cache.flight, lambda: cache.stamps)
         return Catalog(records, blobs, cache.heads(store.url))
 
     def _prefetched(self, catalog: Catalog, ref: reference.Ref) -> Version:
@@ -607,6 +609,15 @@ class Vault:
         if self._opened is None and self._cached_in:
             self._opened = cache_at(None if self._cached_in is True else self._cached_in)
         return self._opened
+
+    def _stamps(self) -> Stamps:
+        """What says which files of a vault that is near were verified: of a cache that cannot be used, nothing does."""
+        from modelvault.cache.stamps import Stamps
+
+        with contextlib.suppress(VaultError):
+            if cache := self._cache():
+                return cache.stamps
+        return Stamps()
 
     def _within(self, model: str, to: Version | str) -> Found:
         """What `to` names: a version, its number, or a ref; of `model`, and of this vault."""

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelvault import layout
 from modelvault.blobs.content import Stored, Wanted, verified
@@ -24,10 +25,15 @@ from modelvault.stores import Content, Key, KeyExists, Store
 from modelvault.stores.pace import LONGEST_PAUSE, PASSING, TRIES, pause
 from modelvault.wire import File, Part
 
+if TYPE_CHECKING:
+    from modelvault.cache.stamps import Stamps
+
 __all__ = ["Blobs", "Wanted", "parallel"]
 
 _FILES = 4
 """Files that are written at once: each holds four windows of 8 MiB."""
+_MAPPED = 1024 * 1024
+"""A file of fewer bytes is read as quickly as it is mapped."""
 
 Flight = Callable[[Key], AbstractContextManager[Callable[[], object]]]
 
@@ -51,12 +57,20 @@ class Blobs:
     """The blobs of a store, and the reader's cache of verified parts in front of them.
 
     `flight` is entered with the key of a part that the cache lacks, and gives a function to be called as bytes arrive.
+    `stamps` gives what says which files were verified before.
     """
 
-    def __init__(self, store: Store, cache: Store | None = None, flight: Flight | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        cache: Store | None = None,
+        flight: Flight | None = None,
+        stamps: Callable[[], Stamps] | None = None,
+    ) -> None:
         self.store = store
         self.cache = cache
         self._flight = flight or (lambda _: nullcontext(_ignored))
+        self._stamps = stamps
 
     def put(self, data: bytes) -> str:
         """Store `data`; the name of its blob."""
@@ -103,6 +117,18 @@ class Blobs:
                     begin += 1
         wanted = Wanted(file.path, file.digest, 0, file.parts[begin:end])
         yield from verified(wanted.parts, Stored(self.store, wanted).raw())
+
+    def map(self, file: File) -> memoryview:
+        """All bytes of `file`, verified, writable for this process alone.  Raises as `chunks`.
+
+        They are mapped where they lie, in one piece, in the cache or in a local vault that nobody else can write; else read.
+        """
+        if file.inline is not None:
+            return memoryview(bytearray(file.data))
+        from modelvault.blobs.mapped import joined
+
+        found = self._mapped(file) if file.size >= _MAPPED else None
+        return found or joined(self.chunks(file))
 
     def write(self, file: File, path: Path) -> None:
         """Put `file` at `path`, which is new.  Raises as `chunks`, and then leaves what it wrote."""
@@ -216,6 +242,19 @@ class Blobs:
             with open(folder / file.path, "xb", buffering=0) as out:
                 out.write(data)
 
+    def _mapped(self, file: File) -> memoryview | None:
+        from modelvault.blobs.mapped import Local, mapped, whole
+        from modelvault.cache.stamps import Stamps
+
+        kept = content_key(file.digest)
+        place, key = (self.store, whole(file)) if self.cache is None else (self.cache, kept)
+        if key is None or not isinstance(place, Local) or (self.cache is None and not place.private(key)):
+            return None
+        with suppress(StoreError):  # of the cache, which may be full; of the store, which is met again
+            self.keep(file)
+        stamps = self._stamps() if self._stamps else Stamps()
+        return mapped(place, key, file.digest, file.size, stamps, kept)
+
     def _chunks(self, wanted: Wanted) -> Iterator[bytes]:
         """The bytes: from the store, or the cache, where they go first, verified, if they are not there yet."""
         stored = Stored(self.store, wanted)
@@ -234,6 +273,7 @@ class Blobs:
             hasher.update(chunk)
             yield chunk
         if hasher.hexdigest() != wanted.digest.partition(":")[2]:
+            self.cache.delete(content_key(wanted.digest))
             message = f"the cached copy of {wanted.digest} changed while it was read"
             raise StoreError(message, code=Code.STORE_FAILED, hint="run it again", ref=wanted.digest)
 
@@ -246,6 +286,7 @@ class Blobs:
                 if not _intact(kept, cache, key):
                     with suppress(KeyExists):  # another process was faster; its bytes are verified when they are read
                         cache.create(key, stored)
+                        _sound(cache, key, lambda: True)  # it was verified on its way
         return kept
 
 
@@ -277,12 +318,21 @@ def _intact(kept: Stored, cache: Store, key: Key) -> bool:
     """The copy that `cache` has is right; one that is damaged is dropped, and there may be another behind it."""
     for _ in range(2):
         try:
-            for _ in kept.chunks():
-                pass
+            return _sound(cache, key, lambda: _drained(kept))
         except Corrupt as error:
             if error.code == Code.BLOB_MISSING:
                 return False
             cache.delete(key)
-        else:
-            return True
     return False
+
+
+def _sound(cache: Store, key: Key, check: Callable[[], bool]) -> bool:
+    """As `Shelf.sound`, where the cache is one."""
+    sound: Callable[[Key, Callable[[], bool]], bool] | None = getattr(cache, "sound", None)
+    return sound(key, check) if sound else check()
+
+
+def _drained(kept: Stored) -> bool:
+    for _ in kept.chunks():
+        pass
+    return True

@@ -57,7 +57,7 @@ class Stored:
 
     def chunks(self) -> Iterator[bytes]:
         """The bytes, all of them verified once this has ended."""
-        with Whole(self.size) as whole:
+        with Whole(self.size, self._wanted.digest.partition(":")[0]) as whole:
             for chunk in self.raw():
                 whole.update(chunk)
                 yield chunk

@@ -42,10 +42,11 @@ def hasher_of(digest: str) -> Any:
 
 
 class Whole:
-    """The SHA-256 of `size` bytes, more or less, within a ``with`` block."""
+    """The digest of `size` bytes, more or less, within a ``with`` block."""
 
-    def __init__(self, size: int) -> None:
-        self._hasher = hashlib.sha256()
+    def __init__(self, size: int, algorithm: str = "sha256") -> None:
+        self._algorithm = algorithm
+        self._hasher = hasher_of(algorithm + ":")
         self._stack = ExitStack()
         self._aside = self._stack.enter_context(Aside()) if size > _LARGE else None
 
@@ -66,4 +67,4 @@ class Whole:
         """Of all bytes so far."""
         if self._aside:
             self._aside.done()
-        return Digest("sha256:" + self._hasher.hexdigest())
+        return Digest(f"{self._algorithm}:{self._hasher.hexdigest()}")

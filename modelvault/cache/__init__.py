@@ -1,13 +1,14 @@
 """What a reader keeps: records in memory; verified bytes, folders, and the heads of aliases on disk.
 
 Everything in a vault is immutable, so what was read once and verified may be kept for ever.  The disk part lives in a
-folder that only its user can write (anything else is refused), holds content under its digest, and is checked again each
-time it is used: a damaged copy is dropped and fetched anew, never served.  Any number of processes share it, and no
-promise rests on a lock: the one there is (`flight`) spares a second download, and nothing else.
+folder that only its user can write (anything else is refused), holds content under its digest, and is checked again
+whenever its files have changed: a copy that was written to is dropped and fetched anew, never served.  Any number of
+processes share it, and no promise rests on a lock: the one there is (`flight`) spares a second download, and nothing else.
 
     content/<algorithm>/<ab>/<digest>   parts, shared by all vaults
     trees/<digest>/                     versions laid out as folders
     vaults/<name>/                      of one vault: claims, and the newest move seen of each alias
+    stamps/                             what was verified, of which files: see `stamps`
     locks/                              who is downloading what
 
 Layers are folders of the same form that are only read: what the cache lacks is looked for in them, before the store is

@@ -15,6 +15,7 @@ from modelvault.cache.heads import Heads
 from modelvault.cache.known import Known, known
 from modelvault.cache.room import Kept
 from modelvault.cache.shelf import Shelf
+from modelvault.cache.stamps import Stamps
 from modelvault.canonical import Digest
 from modelvault.errors import Code, StoreError, shown
 from modelvault.stores import Key
@@ -25,7 +26,7 @@ __all__ = ["Cache"]
 class Cache:
     """A folder of verified content, private to its user, with read-only layers behind it.
 
-    `blobs` holds parts under their digest, shared by all vaults; `records(url)` the claims of one vault, `heads(url)` the
+    `blobs` holds parts under their digest, shared by all vaults; `stamps` says what was verified; `records(url)` the claims of one vault, `heads(url)` the
     newest moves of its aliases; `tree` whole versions as read-only folders.
     """
 
@@ -55,6 +56,7 @@ class Cache:
             if not self.layers:
                 raise
             self.own = None
+        self.stamps = self._stamps()
         self.blobs = self._shelf("content", put=self._grew)
 
     def records(self, url: str) -> Shelf:
@@ -78,7 +80,7 @@ class Cache:
         name = digest.partition(":")[2]
         tree = self.own and folders.own(self.own / "trees") / name
         if tree and _stands(tree, intact):
-            folders.used(tree)
+            folders.use(tree)
             return tree
         for layer in self.layers:
             trees = folders.within(layer, "trees")
@@ -139,11 +141,18 @@ class Cache:
             folders.remove(stage)
         self._grew(size)
 
+    def _stamps(self) -> Stamps:
+        with contextlib.suppress(StoreError):  # a cache that cannot be written is read, and hashed each time
+            return Stamps(self.own and folders.own(self.own / "stamps"))
+        return Stamps()
+
     def _shelf(self, *names: str, put: Callable[[int], None] | None = None) -> Shelf:
         own = self.own
         for name in names if own else ():
             own = own and folders.own(own / name)
-        return Shelf(own, [found for layer in self.layers if (found := folders.within(layer, *names))], put)
+        return Shelf(
+            own, [found for layer in self.layers if (found := folders.within(layer, *names))], put, self.stamps
+        )
 
     def _grew(self, size: int) -> None:
         """Look after the limit, now and then: at the first of what this process puts in, and after each sixteenth."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from modelvault.errors import Code, InvalidInput, StoreError, Untrusted, shown
 
-__all__ = ["URL", "layer", "listed", "of_vault", "own", "remove", "unusable", "used", "within"]
+__all__ = ["URL", "layer", "listed", "of_vault", "own", "remove", "unusable", "use", "used", "within"]
 
 URL = ".url"
 """The file in the folder of a vault that says which vault it is."""
@@ -110,11 +110,22 @@ def listed(folder: Path) -> list[Path]:
         return []
 
 
-def used(path: str | Path) -> None:
+def used(found: os.stat_result) -> float:
+    """When it was used last, in seconds since the epoch.
+
+    Of a file that is the time of its last access, for that of its last write tells whether it is what was verified.  Of a
+    folder it is that of the last write, for whoever lists it moves the other.
+    """
+    return found.st_mtime if stat.S_ISDIR(found.st_mode) else found.st_atime
+
+
+def use(path: str | Path) -> None:
     """Note down that `path` is in use, if that can be; `room` removes what was used longest ago."""
     with contextlib.suppress(OSError):
-        if abs(time.time() - os.stat(path, follow_symlinks=False).st_mtime) > _OFTEN:
-            os.utime(path, follow_symlinks=False)
+        found, now = os.stat(path, follow_symlinks=False), time.time_ns()
+        if abs(now / 1e9 - used(found)) > _OFTEN:
+            written = now if stat.S_ISDIR(found.st_mode) else found.st_mtime_ns
+            os.utime(path, ns=(now, written), follow_symlinks=False)
 
 
 def remove(path: Path) -> None:

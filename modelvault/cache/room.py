@@ -24,6 +24,9 @@ _IN_USE = 600
 _ABANDONED = 3600
 """Seconds without a write, after which what was staged is garbage of a process that died."""
 
+_STAMPED = 30 * 86_400
+"""Seconds, after which a stamp goes, and what it was of is hashed once more if it is still in use."""
+
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) *(?:([kmgtp])(i)?)?b?", re.IGNORECASE | re.ASCII)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 _HEX = re.compile(r"[0-9a-f]{64}")
@@ -92,7 +95,7 @@ def size_of(folder: Path) -> int:
 def _trees(folder: Path) -> Iterator[Kept]:
     for one in folders.listed(folder):
         if _HEX.fullmatch(one.name) and (found := _found(one)):
-            yield Kept("tree", Digest(f"sha256:{one.name}"), size_of(one), found.st_mtime, one)
+            yield Kept("tree", Digest(f"sha256:{one.name}"), size_of(one), folders.used(found), one)
 
 
 def _content(folder: Path) -> Iterator[Kept]:
@@ -101,7 +104,7 @@ def _content(folder: Path) -> Iterator[Kept]:
             for one in folders.listed(shelf):
                 if _HEX.fullmatch(one.name) and (found := _found(one)):
                     digest = Digest(f"{algorithm.name}:{one.name}")
-                    yield Kept("content", digest, found.st_size, found.st_mtime, one)
+                    yield Kept("content", digest, found.st_size, folders.used(found), one)
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -124,6 +127,9 @@ def _sweep(folder: Path) -> None:
         for one in folders.listed(place):
             if (place.name == "locks" or one.name.startswith(".tmp-")) and _last_write(one) < time.time() - _ABANDONED:
                 folders.remove(one)
+    for one in folders.listed(folder / "stamps"):
+        if _last_write(one) < time.time() - _STAMPED:
+            folders.remove(one)
 
 
 def _last_write(path: Path) -> float:

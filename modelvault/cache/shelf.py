@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from modelvault.cache import folders
+from modelvault.cache.stamps import Stamps
 from modelvault.errors import Code, StoreError
 from modelvault.stores import Data, Entry, Key, KeyMissing, Sink, Span, checked
 from modelvault.stores.local import LocalStore
+from modelvault.stores.posix import Open
 
 __all__ = ["Shelf"]
 
@@ -19,11 +21,18 @@ class Shelf:
 
     exclusive = True
 
-    def __init__(self, own: Path | None, layers: Sequence[Path], put: Callable[[int], None] | None = None) -> None:
-        """`put` is told the bytes of each object that was added: content, which is verified and need not be durable."""
+    def __init__(
+        self,
+        own: Path | None,
+        layers: Sequence[Path],
+        put: Callable[[int], None] | None = None,
+        stamps: Stamps | None = None,
+    ) -> None:
+        """`put` is told the bytes of each object that was added: content, which need not be durable; `stamps` say what was verified."""
         self.own = LocalStore(own, durable=put is None) if own else None
         self.layers = tuple(map(LocalStore, layers))
         self._put = put
+        self._stamps = stamps or Stamps()
 
     @property
     def url(self) -> str:
@@ -73,9 +82,30 @@ class Shelf:
             except KeyMissing:
                 continue
             if store is self.own and any(span.offset == 0 for span in spans):
-                folders.used(f"{store.url}/{key}")
+                folders.use(f"{store.url}/{key}")
             return
         raise KeyMissing(key)
+
+    def open(self, key: Key) -> Open:
+        """A descriptor of the object at `key`."""
+        for store in self.all:
+            try:
+                found = store.open(key)
+            except KeyMissing:
+                continue
+            if store is self.own:
+                folders.use(f"{store.url}/{key}")
+            return found
+        raise KeyMissing(key)
+
+    def sound(self, key: Key, check: Callable[[], bool]) -> bool:
+        """What stands at `key` is right: it is as it was when it was verified, or `check` says so."""
+        place = next((path for path in self._paths(key) if os.path.isfile(path)), None)
+        if place is None:
+            return check()
+        if self.own and place == f"{self.own.url}/{key}":
+            self._stamps.settle(place)
+        return self._stamps.sound(key, lambda: _found(place), check)
 
     def link(self, key: Key, path: Path) -> bool:
         """Give what stands at `key` in its own folder the new name `path`, too; False where that cannot be."""
@@ -92,7 +122,20 @@ class Shelf:
         found = {entry.key: entry for store in reversed(self.all) for entry in store.list(prefix, limit=limit)}
         return iter([found[key] for key in sorted(found)][:limit])
 
+    def _paths(self, key: Key) -> Iterator[str]:
+        return (f"{store.url}/{checked(key)}" for store in self.all)
+
     def delete(self, key: Key) -> None:
-        """Remove an object from its own folder."""
+        """Remove an object from its own folder, and what was noted down of those at its key."""
+        for path in self._paths(key):
+            self._stamps.drop(key, _found(path))
         if self.own:
             self.own.delete(key)
+
+
+def _found(path: str) -> list[os.stat_result]:
+    """Nothing if it has gone meanwhile."""
+    try:
+        return [os.lstat(path)]
+    except OSError:
+        return []

@@ -28,6 +28,10 @@ class Files(Protocol):
         """All bytes of one."""
         ...
 
+    def map(self, path: str) -> memoryview:
+        """All bytes of one, mapped into memory where that can be.  What is written to them stays in this process."""
+        ...
+
     def folder(self) -> Path:
         """All of them, in a read-only folder of the cache."""
         ...

@@ -130,6 +130,22 @@ class LocalStore:
                     self._flush(folder)  # what others build on must outlive a crash; its writer may not be so far
                 raise
 
+    def open(self, key: Key) -> posix.Open:
+        """A descriptor of the object at `key`, a plain file; to be mapped into memory.
+
+        Raises:
+            KeyMissing: nothing is there.
+            Untrusted: `unsafe-folder`, a symlink or the like stands in its place, or on the way.
+        """
+        try:
+            return posix.Open(self._reach(checked(key))[0])
+        except (FileNotFoundError, NotADirectoryError):
+            raise KeyMissing(key) from None
+        except StoreError:
+            raise
+        except OSError as error:
+            raise failed(key, error) from error
+
     def fetch(self, key: Key, spans: Sequence[Span], sink: Sink) -> None:
         """Hand the bytes of `spans` to `sink`, span by span, at most 1 MiB at a time."""
         try:

@@ -1,11 +1,15 @@
 """Formats: what comes back is what went in, and nothing stored names code."""
 
 import io
+import json
 import os
+import pickle
 import sys
 import textwrap
 import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +21,8 @@ from hypothesis.extra import numpy as npst
 
 from modelvault import formats
 from modelvault.errors import Code, Corrupt, InvalidInput, Unsupported
-from modelvault.formats import Format, choose, named
+from modelvault.formats import Format, choose, named, pickled
+from modelvault.formats import arrays as arrays_module
 from modelvault.formats.arrays import Arrays
 from modelvault.formats.files import PlainFiles
 from modelvault.formats.pickled import Cloudpickle
@@ -38,6 +43,9 @@ class InMemory:
     def read(self, path: str) -> bytes:
         return self._files[path]
 
+    def map(self, path: str) -> memoryview:
+        return memoryview(bytearray(self._files[path]))
+
     def folder(self) -> Path:
         raise AssertionError
 
@@ -45,6 +53,18 @@ class InMemory:
 class Folder(InMemory):
     def __init__(self, folder: Path) -> None:
         self._files = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+LARGE = st.sampled_from([0, arrays_module._LARGE])
+"""From how many bytes on arrays are not copied."""
+
+
+@contextmanager
+def large_from(size: int) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arrays_module, "_LARGE", size)
+        patch.setattr(pickled, "_LARGE", max(1, size))
+        yield
 
 
 def again(format: Format, obj: object, folder: Path) -> Any:
@@ -141,28 +161,30 @@ def same(one: np.ndarray, other: np.ndarray) -> bool:
     )
 
 
-@given(array=arrays, fortran=st.booleans())
-def test_an_array_comes_back_as_it_was(array, fortran, tmp_path_factory):
+@given(array=arrays, fortran=st.booleans(), large=LARGE)
+def test_an_array_comes_back_as_it_was(array, fortran, large, tmp_path_factory):
     array = np.asfortranarray(array) if fortran else array
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), large_from(large):
         warnings.simplefilter("ignore", UserWarning)  # numpy's, of names that only its newer layout can hold
         found = again(Arrays(), array, tmp_path_factory.mktemp("x") / "y")
     assert same(array, found)
     assert found.flags.f_contiguous == array.flags.f_contiguous or array.size == 0
 
 
-@given(st.dictionaries(st.text(min_size=1, max_size=6).filter(str.isidentifier), arrays, min_size=1, max_size=4))
-def test_arrays_by_name_come_back_as_they_were_and_in_their_order(found):
+@given(st.dictionaries(st.text(min_size=1, max_size=6).filter(str.isidentifier), arrays, min_size=1, max_size=4), LARGE)
+def test_arrays_by_name_come_back_as_they_were_and_in_their_order(found, large):
     format = Arrays()
     if format.accepts(found):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             version = Vault(MemoryStore()).publish("m", found)
-        loaded = version.load()
+        with large_from(large):
+            loaded = version.load()
         assert list(loaded) == list(found)
         assert all(same(found[name], loaded[name]) for name in found)
 
 
+@pytest.mark.parametrize("large", [0, 64 * 1024])
 @pytest.mark.parametrize(
     "array",
     [
@@ -179,8 +201,71 @@ def test_arrays_by_name_come_back_as_they_were_and_in_their_order(found):
     ],
     ids=str,
 )
-def test_arrays_of_each_kind_come_back_as_they_were(array, tmp_path):
-    assert same(np.asarray(array), again(Arrays(), array, tmp_path / "y"))
+def test_arrays_of_each_kind_come_back_as_they_were(array, large, tmp_path):
+    with large_from(large):
+        assert same(np.asarray(array), again(Arrays(), array, tmp_path / "y"))
+
+
+class Kept(Folder):
+    """Gives the same bytes each time, so that it can be seen who uses them where they lie."""
+
+    def __init__(self, folder: Path) -> None:
+        self.given = {path.name: memoryview(bytearray(path.read_bytes())) for path in folder.iterdir()}
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(self.given)
+
+    def map(self, path: str) -> memoryview:
+        return self.given[path]
+
+    def read(self, path: str) -> bytes:
+        return bytes(self.given[path])
+
+
+def lies_in(array: np.ndarray, data: memoryview) -> bool:
+    return np.shares_memory(array, np.frombuffer(data, "u1"))
+
+
+@pytest.mark.parametrize("array", [np.zeros((300, 400)), np.zeros((300, 400), order="F"), np.zeros(9_000, "M8[s]")])
+def test_large_arrays_are_not_copied(array, tmp_path):
+    for name, obj in (
+        ("one", array),
+        ("many", {"small": np.zeros(3), "long_name": array, "c": array.copy()}),
+    ):
+        (tmp_path / name).mkdir()
+        Arrays().dump(obj, tmp_path / name)
+        files = Kept(tmp_path / name)
+        [data] = files.given.values()
+        found = Arrays().load(files)
+        if name == "one":
+            assert lies_in(found, data)
+        else:
+            assert [lies_in(one, data) for one in found.values()] == [False, True, True]
+            assert {one.__array_interface__["data"][0] % 16 for one in found.values()} == {0}
+
+
+def test_arrays_lie_in_an_archive_where_a_processor_wants_them(tmp_path):
+    Arrays().dump({name: np.full(9_000, 7.5) for name in ("a", "bc", "a_longer_name", "é")}, tmp_path)
+    data = (tmp_path / "arrays.npz").read_bytes()
+    begins = [at for at in range(0, len(data), 8) if data[at : at + 8] == np.float64(7.5).tobytes()]
+    assert len(begins) == 4 * 9_000
+    assert [at % 64 for at in begins[::9_000]] == [0] * 4
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+def test_arrays_that_lie_otherwise_are_copied(version, compression):
+    array = np.random.default_rng(0).integers(0, 2**62, 10_000)
+    out = io.BytesIO()
+    np.lib.format.write_array(out, array, version=version)
+    for shift in range(8):
+        [found] = (
+            Arrays().load(InMemory(arrays_npz=_zipped(compression, **{"x" * (shift + 1): out.getvalue()}))).values()
+        )
+        assert same(array, found)
+        assert found.flags.aligned
+    assert same(array, Arrays().load(InMemory(array_npy=out.getvalue())))
 
 
 def test_equal_arrays_are_equal_files(tmp_path):
@@ -244,27 +329,37 @@ BROKEN_ARCHIVES = {
 }
 
 
+@pytest.mark.parametrize("large", [0, 64 * 1024])
 @pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
-def test_what_is_no_array_is_corrupt(data):
-    with pytest.raises(Corrupt) as raised:
+def test_what_is_no_array_is_corrupt(data, large):
+    with large_from(large), pytest.raises(Corrupt) as raised:
         Arrays().load(InMemory(array_npy=data))
     assert raised.value.code == Code.BAD_RECORD
     assert str(raised.value).isprintable()
 
 
-@pytest.mark.parametrize("data", BROKEN_ARCHIVES.values(), ids=BROKEN_ARCHIVES)
-def test_what_is_no_archive_of_arrays_is_corrupt(data):
-    with pytest.raises(Corrupt) as raised:
+@pytest.mark.parametrize(
+    ("data", "large"),
+    [
+        (data, large)
+        for name, data in BROKEN_ARCHIVES.items()
+        for large in (0, 64 * 1024)
+        if large or "member" not in name
+    ],
+)
+def test_what_is_no_archive_of_arrays_is_corrupt(data, large):
+    with large_from(large), pytest.raises(Corrupt) as raised:
         Arrays().load(InMemory(arrays_npz=data))
     assert raised.value.code == Code.BAD_RECORD
 
 
-@given(st.binary(max_size=100), st.integers(0, 200))
-def test_any_bytes_are_arrays_or_corrupt(data, cut):
+@given(st.binary(max_size=100), st.integers(0, 400), LARGE)
+def test_any_bytes_are_arrays_or_corrupt(data, cut, large):
     for whole, name in ((_npy(np.arange(3)), "array_npy"), (_zipped(a=_npy(np.arange(3))), "arrays_npz")):
         for forged in (data, whole[:cut] + data + whole[cut + len(data) :], whole[:cut]):
             try:
-                found = Arrays().load(InMemory(**{name: forged}))
+                with large_from(large):
+                    found = Arrays().load(InMemory(**{name: forged}))
             except Corrupt:
                 continue
             assert isinstance(found, np.ndarray | dict)
@@ -333,6 +428,119 @@ def test_functions_and_classes_of_a_script_come_back(tmp_path):
 def test_the_modules_of_a_pickle_are_those_that_it_names(tmp_path):
     assert Cloudpickle().dump({"a": np.float64(1)}, tmp_path) & {"numpy", "numpy._core.multiarray"}
     assert Cloudpickle().dump([1, "numpy", "sklearn"], tmp_path) == set()
+
+
+def _plain(folder: Path) -> Any:
+    """As the how-to tells those who have no modelvault."""
+    data = (folder / "model.buffers").read_bytes()
+    line = data.partition(b"\n")[0]
+    buffers, at = [], len(line) + 1
+    for size in json.loads(line)["sizes"]:
+        at += -at % 64
+        buffers.append(data[at : at + size])
+        at += size
+    return pickle.loads((folder / "model.pkl").read_bytes(), buffers=buffers)
+
+
+def test_large_buffers_lie_beside_the_pickle_and_are_not_copied(tmp_path):
+    obj = {"a": np.arange(10_000), "b": [np.zeros((100, 200), order="F"), "text"], "small": np.arange(10)}
+    Cloudpickle().dump(obj, tmp_path)
+    assert (tmp_path / "model.pkl").stat().st_size < 2_000
+    files = Kept(tmp_path)
+    for found in (Cloudpickle().load(files), _plain(tmp_path)):
+        assert np.array_equal(found["a"], obj["a"])
+        assert np.array_equal(found["b"][0], obj["b"][0])
+        assert found["b"][0].flags.f_contiguous
+        assert found["small"].tolist() == list(range(10))
+    found = Cloudpickle().load(files)
+    assert lies_in(found["a"], files.given["model.buffers"])
+    assert lies_in(found["b"][0], files.given["model.buffers"])
+    assert found["a"].flags.writeable
+
+
+def test_a_buffer_that_nobody_may_write_to_stays_so(tmp_path):
+    array = np.arange(10_000)
+    array.flags.writeable = False
+    found = again(Cloudpickle(), [array, array.copy()], tmp_path / "y")
+    assert [one.flags.writeable for one in found] == [False, True]
+
+
+def test_what_has_no_large_buffers_is_one_plain_pickle(tmp_path):
+    Cloudpickle().dump([np.arange(8_000) for _ in range(3)], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pkl"]
+    assert len(pickle.loads((tmp_path / "model.pkl").read_bytes())) == 3
+
+
+def test_beyond_a_number_buffers_stay_in_the_pickle(tmp_path, monkeypatch):
+    monkeypatch.setattr(pickled, "_MOST", 2)
+    found = again(Cloudpickle(), [np.full(10_000, number) for number in range(4)], tmp_path / "y")
+    assert [one[-1] for one in found] == [0, 1, 2, 3]
+    assert json.loads((tmp_path / "y" / "model.buffers").read_bytes().partition(b"\n")[0])["sizes"] == [80_000] * 2
+
+
+@given(sizes=st.lists(st.integers(0, 300), min_size=1, max_size=6))
+def test_buffers_of_any_sizes_come_back_as_they_were_and_lie_where_they_should(sizes, tmp_path_factory):
+    arrays = [np.arange(size, dtype="u1") for size in sizes]
+    folder = tmp_path_factory.mktemp("x") / "y"
+    with large_from(1):
+        found = again(Cloudpickle(), arrays, folder)
+        assert [one.tolist() for one in found] == [one.tolist() for one in arrays]
+        if any(sizes):
+            assert [one.tolist() for one in _plain(folder)] == [one.tolist() for one in arrays]
+            data = Kept(folder).given["model.buffers"].obj
+            views = pickled._read(Kept(folder))
+            assert [len(view) for view in views] == [size for size in sizes if size]
+            assert len(data) < sum(sizes) + 64 * (len(sizes) + 1) + len(str(sizes))
+
+
+DAMAGED_BUFFERS = {
+    "nothing": b"",
+    "no line": b'{"sizes":[80000]}',
+    "no sizes": b"{}\n",
+    "a list": b"[80000]\n",
+    "text": b"hello\n",
+    "deep": b"[" * 100_000 + b"\n",
+    "a long line": b" " * 10**6 + b"\n",
+    "spaces": b'{"sizes": [80000]}\n' + bytes(45 + 80_000),
+    "more": b'{"sizes":[80000],"more":1}\n' + bytes(37 + 80_000),
+    "twice": b'{"sizes":[1],"sizes":[80000]}\n' + bytes(34 + 80_000),
+    "too long": b'{"sizes":[80000]}\n' + bytes(46 + 80_000 + 1),
+    "too short": b'{"sizes":[80000]}\n' + bytes(46 + 80_000 - 1),
+    "negative": b'{"sizes":[-1]}\n' + bytes(49 - 1),
+    "empty": b'{"sizes":[0]}\n' + bytes(50),
+    "a fraction": b'{"sizes":[80000.0]}\n' + bytes(44 + 80_000),
+    "true": b'{"sizes":[true]}\n' + bytes(47 + 1),
+    "text for a size": b'{"sizes":["1"]}\n' + bytes(48 + 1),
+    "endless": b'{"sizes":[' + b"9" * 5_000 + b"]}\n",
+    "not a number": b'{"sizes":[NaN]}\n' + bytes(64),
+    "infinite": b'{"sizes":[Infinity]}\n' + bytes(64),
+}
+
+
+@pytest.mark.parametrize("data", DAMAGED_BUFFERS.values(), ids=DAMAGED_BUFFERS)
+def test_what_are_no_buffers_is_corrupt(data):
+    with pytest.raises(Corrupt) as raised:
+        Cloudpickle().load(InMemory(model_pkl=pickle.dumps(1), model_buffers=data))
+    assert raised.value.code == Code.BAD_RECORD
+    assert str(raised.value).isprintable()
+
+
+def test_right_buffers_of_the_same_form_are_taken():
+    data = b'{"sizes":[80000]}\n' + bytes(46 + 80_000)
+    assert Cloudpickle().load(InMemory(model_pkl=pickle.dumps(1), model_buffers=data)) == 1
+
+
+@pytest.mark.parametrize("more", [{"other_pkl": b""}, {"other_pkl": b"", "model_buffers": b""}])
+def test_what_has_other_files_is_no_pickle(more):
+    with pytest.raises(Corrupt):
+        Cloudpickle().load(InMemory(model_pkl=pickle.dumps(1), **more))
+
+
+def test_a_pickle_that_wants_more_buffers_than_there_are_is_refused(tmp_path):
+    Cloudpickle().dump([np.zeros(10_000), np.zeros(10_000)], tmp_path)
+    one = b'{"sizes":[80000]}\n' + bytes(46 + 80_000)
+    with pytest.raises(Unsupported):
+        Cloudpickle().load(InMemory(model_pkl=(tmp_path / "model.pkl").read_bytes(), model_buffers=one))
 
 
 # --- formats of others
