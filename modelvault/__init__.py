@@ -27,6 +27,7 @@ __all__ = [
     "Manifest",
     "Move",
     "Note",
+    "Progress",
     "Proposal",
     "Report",
     "Vault",
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from modelvault.diff import Change, Diff
     from modelvault.estimate import Estimate
     from modelvault.gates import Gate, Proposal, Verdict
+    from modelvault.progress import Progress
     from modelvault.upkeep.verify import Report
     from modelvault.vault import Draft, Vault, load, open
     from modelvault.version import Version
@@ -56,6 +58,7 @@ _HOME = {
     "Manifest": "wire",
     "Move": "wire",
     "Note": "wire",
+    "Progress": "progress",
     "Proposal": "gates",
     "Report": "upkeep.verify",
     "Vault": "vault",

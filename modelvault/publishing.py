@@ -18,6 +18,7 @@ from modelvault.canonical import digest_of, plain, storable
 from modelvault.catalog import Catalog
 from modelvault.errors import AlreadyExists, Code, Conflict, InvalidInput, VaultError, shown
 from modelvault.journal import pauses
+from modelvault.progress import Meter
 from modelvault.provenance import data_ref, environment, git
 from modelvault.reference import Level, Number
 from modelvault.stores import Key, KeyMissing, Stages, Taken
@@ -143,7 +144,15 @@ def _each(data: Sequence[str | os.PathLike[str]]) -> Iterable[str | os.PathLike[
 
 
 def publish(
-    catalog: Catalog, root: Path, *, model: str, label: Label, content: Mapping[str, Any], actor: str, clock: Clock
+    catalog: Catalog,
+    root: Path,
+    *,
+    model: str,
+    label: Label,
+    content: Mapping[str, Any],
+    actor: str,
+    clock: Clock,
+    meter: Meter,
 ) -> tuple[Manifest, Claim]:
     """Store what lies at `root` as a version.  Commit point: the create of its claim.
 
@@ -159,13 +168,15 @@ def publish(
         large and isinstance(catalog.store, Stages) and not catalog.numbers(model)
     )  # with nothing to share bytes with
     make = partial(record, Manifest, model=model, **content)
-    with measured(catalog.blobs, found, stage=first):
+    blobs = catalog.blobs.metered(meter)
+    with measured(blobs, found, stage=first):
         likely = partial(_likely, catalog, model, label) if large and not first else tuple
-        return _labelled(catalog, found, make, likely, model=model, label=label, actor=actor, clock=clock)
+        return _labelled(catalog, blobs, found, make, likely, model=model, label=label, actor=actor, clock=clock)
 
 
 def _labelled(
     catalog: Catalog,
+    blobs: Blobs,
     found: list[Source],
     make: Callable[..., Manifest],
     likely: Callable[[], Iterable[File]],
@@ -188,7 +199,7 @@ def _labelled(
         number = label.number(model, numbers)
         make(version=number, files=files)  # refuses what cannot be recorded before anything is stored
         if not stored:
-            files, stored = store_files(catalog.blobs, found, files, likely()), True
+            files, stored = store_files(blobs, found, files, likely()), True
         try:
             return _take(catalog, make(version=number, files=files), actor, clock, exact=label.exact)
         except Taken:

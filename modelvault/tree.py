@@ -9,6 +9,7 @@ import operator
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from modelvault.cache import content_key
 from modelvault.canonical import Digest, storable
 from modelvault.errors import AlreadyExists, Code, Corrupt, InvalidInput, NotFound, StoreError, VaultError, shown
 from modelvault.folder import measured, walk
+from modelvault.progress import Meter
 from modelvault.wire import File, Manifest
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ __all__ = ["Tree", "patterns"]
 _READ_ONLY = 0o444
 _WRITERS = 4
 """Files that are written at once: each holds four windows of 8 MiB."""
-_PATH = operator.attrgetter("path")
+_PATH, _SIZE = operator.attrgetter("path"), operator.attrgetter("size")
 _IN_USE = {errno.EBUSY, errno.EINVAL, errno.EXDEV}
 """A folder that is mounted, or that a process is in, is not replaced."""
 
@@ -38,10 +40,17 @@ class Tree:
 
     def __init__(self, manifest: Manifest, digest: Digest, blobs: Blobs, cache: Callable[[], Cache | None]) -> None:
         self._files: dict[str, File] = dict(zip(map(_PATH, manifest.files), manifest.files, strict=True))
+        self.size = sum(map(_SIZE, manifest.files))
         self._digest = digest
         self._blobs = blobs
         self._cache = cache
         self._ref = f"{manifest.model}:{manifest.version}"
+
+    def metered(self, meter: Meter) -> Tree:
+        """The same, where all bytes that come are counted."""
+        other = copy(self)
+        other._blobs = self._blobs.metered(meter)  # noqa: SLF001 - its own
+        return other
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -62,6 +71,12 @@ class Tree:
         Raises as `read`.
         """
         return self._blobs.map(self._file(path))
+
+    def keep(self) -> None:
+        """Have the cache, if there is one, hold all files, verified.  Raises as `Blobs.keep`."""
+        files = self._files.values()
+        self._blobs.bring(files)
+        parallel(self._blobs.keep, files, stop=self._blobs.meter.stop)
 
     def folder(self) -> Path:
         """All files, in a folder of the cache, read-only.  What is there is made anew if damaged.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
 
 from modelvault import formats, layout, reference
 from modelvault import trust as trusted
@@ -23,6 +23,7 @@ from modelvault.canonical import Digest, storable
 from modelvault.catalog import Catalog, Found
 from modelvault.errors import Code, Corrupt, InvalidInput, NotFound, StoreError, VaultError, shown
 from modelvault.paths import path_text
+from modelvault.progress import Meter, Show
 from modelvault.reference import Level, Number, NumberRef
 from modelvault.stores import Key, Store, connect
 from modelvault.tree import Tree, patterns
@@ -42,7 +43,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Draft", "Vault", "load", "open"]
 
+Used = TypeVar("Used")
+
 _PATH_LIMIT = 4096
+_LONG = 8 * 1024 * 1024
+"""Bytes that take long enough to be shown."""
 
 
 def open(
@@ -51,6 +56,7 @@ def open(
     cache: bool | str | os.PathLike[str] = True,
     trust: Literal["pickle"] | None = None,
     single_writer: bool = False,
+    progress: bool | Show = True,
     **storage_options: object,
 ) -> Vault:
     """The vault at `url`: a folder, or a URL of a store.  Nothing is read or written until a verb asks for it.
@@ -61,6 +67,8 @@ def open(
         cache: where verified content is kept: True for ``$MODELVAULT_CACHE`` or the user's cache folder, a path, or False.
         trust: ``"pickle"`` loads pickles that anyone who can write to the vault may have made.
         single_writer: write to a store that cannot decide between writers; there must be only one.
+        progress: True shows a bar for what takes long, in a terminal or a notebook, if tqdm is installed; or a function that
+            is called with each `Progress`; False shows nothing.
         storage_options: for the store: credentials, endpoint, ``deadline`` in seconds.  See `docs/reference/stores.md`.
 
     Raises:
@@ -70,7 +78,7 @@ def open(
     """
     store = connect(url if url is not None else os.environ.get("MODELVAULT_URL") or _own_vault(), **storage_options)
     where = cache if isinstance(cache, bool) else Path(path_text(cache, "cache"))
-    return Vault(store, cache=where, trust=trust, single_writer=single_writer)
+    return Vault(store, cache=where, trust=trust, single_writer=single_writer, progress=progress)
 
 
 def load(ref: str, *, vault: Vault | str | os.PathLike[str] | None = None) -> Any:
@@ -136,12 +144,14 @@ class Vault:
         cache: Path | bool | None = None,
         trust: str | None = None,
         single_writer: bool = False,
+        progress: bool | Show = True,
         clock: Callable[[], datetime] = _now,
     ) -> None:
         """A vault in `store`.  `clock` dates the records; nothing is decided by it.  The rest is as in `open`."""
         self._store = store
         self._trust = trusted.level(trust)
         self._single_writer = single_writer
+        self._progress = progress
         self._clock = clock
         self._ensured = False
         self._cached_in = cache
@@ -159,7 +169,12 @@ class Vault:
     def __reduce__(self) -> tuple[Any, ...]:
         """To another process: the same vault, with nothing remembered."""
         opened = partial(
-            Vault, cache=self._cached_in, trust=self._trust, single_writer=self._single_writer, clock=self._clock
+            Vault,
+            cache=self._cached_in,
+            trust=self._trust,
+            single_writer=self._single_writer,
+            progress=self._progress,
+            clock=self._clock,
         )
         return opened, (self._store,)
 
@@ -311,7 +326,8 @@ class Vault:
             trust=self._trust,
             ref=f"{manifest.model}:{manifest.version}",
         )
-        return format.load(Tree(manifest, Digest(found.target.digest), self._catalog.blobs, self._cache))
+        tree = Tree(manifest, Digest(found.target.digest), self._catalog.blobs, self._cache)
+        return format.load(tree) if tree.size < _LONG else self._watched(tree, format.load)
 
     def fetch(self, ref: str, to: str | os.PathLike[str] | None = None, *, only: Sequence[str] = ()) -> Path:
         """The verified files of a version, in a folder.  Nothing of them is run.
@@ -332,7 +348,7 @@ class Vault:
         found = self._catalog.resolve(reference.parse(ref), offline=True)
         manifest = self._catalog.manifest(found.model, found.target)
         tree = Tree(manifest, Digest(found.target.digest), self._catalog.blobs, self._cache)
-        return tree.folder() if folder is None else tree.lay(folder, wanted)
+        return self._watched(tree, lambda tree: tree.folder() if folder is None else tree.lay(folder, wanted))
 
     def version(self, ref: str) -> Version:
         """What is known of the version that `ref` names; no file is read.
@@ -554,9 +570,13 @@ class Vault:
             near = _is_near(self._store)
             founding.found(self._store, self._clock(), single_writer=self._single_writer, tested=near)
             self._ensured = True
-        manifest, claim = publishing.publish(
-            self._catalog, root, model=model, label=label, content=said, actor=named(actor), clock=self._clock
-        )
+        who, meter = named(actor), Meter(self._show())
+        try:
+            manifest, claim = publishing.publish(
+                self._catalog, root, model=model, label=label, content=said, actor=who, clock=self._clock, meter=meter
+            )
+        finally:
+            meter.end()
         return Version(manifest, claim, self)
 
     def _rehearsed(self, *publication: Any) -> Estimate:
@@ -564,7 +584,7 @@ class Vault:
         from modelvault.estimate import Rehearsal, estimated
 
         store = Rehearsal(self._store)
-        vault = Vault(store, single_writer=self._single_writer, clock=self._clock)
+        vault = Vault(store, single_writer=self._single_writer, progress=False, clock=self._clock)
         version = vault._publish(*publication)
         return estimated(version.manifest, version.claim, store)
 
@@ -582,11 +602,27 @@ class Vault:
         blobs = catalog.blobs
         if blobs.cache is not None:
             catalog.records.check_kept(layout.claim(version.model, version.number))
-            blobs.bring(version.files)
-            parallel(blobs.keep, version.files)
+            tree = Tree(version.manifest, Digest(version.digest), blobs, self._cache)
+            self._watched(tree, Tree.keep)
             if version.format == "files":  # its object is a folder
-                Tree(version.manifest, Digest(version.digest), blobs, self._cache).folder()
+                tree.folder()
         return version
+
+    def _watched(self, tree: Tree, use: Callable[[Tree], Used]) -> Used:
+        """What `use` makes of the files of a version, while it is shown what comes."""
+        meter = Meter(self._show())
+        meter.begin("fetch", tree.size)
+        try:
+            return use(tree.metered(meter))
+        finally:
+            meter.end()
+
+    def _show(self) -> Show | None:
+        if self._progress is not True:
+            return self._progress or None
+        from modelvault.display.bar import bar
+
+        return bar()
 
     def _version(self, found: Found, catalog: Catalog | None = None) -> Version:
         catalog = catalog or self._catalog

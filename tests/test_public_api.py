@@ -10,7 +10,7 @@ import modelvault
 
 PUBLIC = {
     "modelvault": {
-        "Change", "Diff", "Draft", "Estimate", "Gate", "Manifest", "Move", "Note", "Proposal", "Report", "Vault", "Verdict", "Version",
+        "Change", "Diff", "Draft", "Estimate", "Gate", "Manifest", "Move", "Note", "Progress", "Proposal", "Report", "Vault", "Verdict", "Version",
         "errors", "load", "open",
     },
     "modelvault.errors": {

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from modelvault.blobs.workers import parallel
 from modelvault.cache import content_key
 from modelvault.canonical import Digest, digest_of
 from modelvault.errors import Code, CommitUncertain, Corrupt, StoreError, VaultError
+from modelvault.progress import Meter
 from modelvault.stores import Content, Key, KeyExists, Store
 from modelvault.stores.pace import LONGEST_PAUSE, PASSING, TRIES, pause
 from modelvault.wire import File, Part
@@ -68,9 +70,16 @@ class Blobs:
         stamps: Callable[[], Stamps] | None = None,
     ) -> None:
         self.store = store
+        self.meter = Meter()
         self.cache = cache
         self._flight = flight or (lambda _: nullcontext(_ignored))
         self._stamps = stamps
+
+    def metered(self, meter: Meter) -> Blobs:
+        """The same, where all bytes that go through are counted."""
+        other = copy(self)
+        other.meter = meter
+        return other
 
     def put(self, data: bytes) -> str:
         """Store `data`; the name of its blob."""
@@ -98,8 +107,8 @@ class Blobs:
         listed = list(files)
         self.bring(listed)
         together, apart = batches(listed) if self.cache is None else ([], listed)
-        parallel(lambda batch: self._write_batch(batch, folder), together, _FILES)
-        parallel(lambda file: self.write(file, folder / file.path), apart, _FILES)
+        parallel(lambda batch: self._write_batch(batch, folder), together, _FILES, self.meter.stop)
+        parallel(lambda file: self.write(file, folder / file.path), apart, _FILES, self.meter.stop)
 
     def parts(self, file: File, begin: int, end: int) -> Iterator[bytes]:
         """The bytes of each part of `file` from number `begin` to `end` (not included), verified before it is given.
@@ -224,21 +233,29 @@ class Blobs:
         """
         if self.cache is not None:
             together, _ = batches(file for file in files if not self._holds(file))
-            parallel(self._bring, together, _FILES)
+            parallel(self._bring, together, _FILES, self.meter.stop)
 
     def _bring(self, batch: Batch) -> None:
         assert self.cache
-        with self._flight(content_key(batch.files[0].digest)) as arrived:
-            for file, data in () if all(map(self._holds, batch.files)) else each(self.store, batch, arrived):
+        with self._flight(content_key(batch.files[0].digest)) as beat:
+            coming = () if all(map(self._holds, batch.files)) else each(self.store, batch, self._counted(beat))
+            for file, data in coming:
                 with suppress(KeyExists):
                     self.cache.create(content_key(file.digest), bytes(data))
+
+    def _counted(self, beat: Callable[[], object]) -> Callable[[int], object]:
+        def arrived(count: int) -> None:
+            beat()
+            self.meter.add(count)
+
+        return arrived
 
     def _holds(self, file: File) -> bool:
         key = content_key(file.digest)
         return any(entry.key == key for entry in self.cache.list(key, limit=1)) if self.cache else False
 
     def _write_batch(self, batch: Batch, folder: Path) -> None:
-        for file, data in each(self.store, batch):
+        for file, data in each(self.store, batch, self.meter.add):
             with open(folder / file.path, "xb", buffering=0) as out:
                 out.write(data)
 
@@ -259,6 +276,7 @@ class Blobs:
         """The bytes: from the store, or the cache, where they go first, verified, if they are not there yet."""
         stored = Stored(self.store, wanted)
         if self.cache is None:
+            stored.arrived = self.meter.add
             yield from stored.chunks()
             return
         try:
@@ -282,7 +300,8 @@ class Blobs:
         key = content_key(wanted.digest)
         kept = Stored(cache, wanted, key)
         if not _intact(kept, cache, key):
-            with self._flight(key) as stored.arrived:
+            with self._flight(key) as beat:
+                stored.arrived = self._counted(beat)
                 if not _intact(kept, cache, key):
                     with suppress(KeyExists):  # another process was faster; its bytes are verified when they are read
                         cache.create(key, stored)

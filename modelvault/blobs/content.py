@@ -52,7 +52,7 @@ class Stored:
             [_range(part) for part in wanted.parts] if at is None else [Range(at, 0, wanted.size, wanted.digest)]
         )
         self.size = wanted.size
-        self.arrived: Callable[[], object] = lambda: None  # called whenever bytes have come
+        self.arrived: Callable[[int], object] = lambda _: None  # told how many bytes have come
         self.failure: StoreError | None = None  # of the store, if it failed
 
     def chunks(self) -> Iterator[bytes]:
@@ -113,8 +113,8 @@ def verified(parts: Iterable[Part], coming: Iterator[bytes]) -> Iterator[bytes]:
         yield data
 
 
-def window(store: Store, range: Range, arrived: Callable[[], object] = lambda: None) -> list[bytes]:
-    """The bytes of a range, in chunks, not verified; `arrived` is called as each comes.
+def window(store: Store, range: Range, arrived: Callable[[int], object] = lambda _: None) -> list[bytes]:
+    """The bytes of a range, in chunks, not verified; `arrived` is told the bytes of each as it comes.
 
     Raises:
         Corrupt: `blob-missing`; `digest-mismatch`, the object is shorter.
@@ -123,7 +123,7 @@ def window(store: Store, range: Range, arrived: Callable[[], object] = lambda: N
 
     def sink(_: int, chunk: bytes) -> None:
         chunks.append(bytes(chunk))
-        arrived()
+        arrived(len(chunk))
 
     try:
         store.fetch(range.key, [Span(range.offset, range.size)], sink)

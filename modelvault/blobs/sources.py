@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import posixpath
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +55,14 @@ class Source:
         with opening(path):
             self.size = os.stat(path).st_size
 
-    def measure(self) -> None:
-        """Read the file once, unless that was done.  Raises as `chunks`."""
+    def measure(self, count: Callable[[int], object] = lambda _: None) -> None:
+        """Read the file once, unless that was done; `count` is told its bytes as they are read.  Raises as `chunks`."""
         if self.keeps:
             self._kept = b"".join(self.chunks())
+            count(self.size)
         elif not self.parts:
-            for _ in self.chunks():
-                pass
+            for chunk in self.chunks():
+                count(len(chunk))
 
     def chunks(self) -> Iterator[bytes]:
         """The bytes; digest and parts are known at their end.

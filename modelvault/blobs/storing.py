@@ -13,7 +13,8 @@ from modelvault.blobs.plan import Fresh, Pack, known, plan
 from modelvault.blobs.sources import Source
 from modelvault.blobs.workers import parallel
 from modelvault.canonical import Digest
-from modelvault.stores import Stages
+from modelvault.progress import Meter
+from modelvault.stores import Content, Stages
 from modelvault.wire import File, Part
 
 __all__ = ["measured", "store_files"]
@@ -36,21 +37,37 @@ def measured(blobs: Blobs, found: list[Source], *, stage: bool) -> Iterator[None
 
     Within the ``with`` block `store_files` makes blobs of that, or it is dropped at its end.
     """
+    meter = blobs.meter
+    meter.begin("read", sum(source.size for source in found))
     with ExitStack() as stack:
         if stage and isinstance(blobs.store, Stages):
             large = [source for source in found if source.size >= _LARGE][:_STAGED]
-            parallel(partial(_stage, blobs.store, stack), large, _PACKS)
-        parallel(_measure, [found[at::_SHARES] for at in range(_SHARES)])
+            parallel(partial(_stage, blobs.store, stack, meter), large, _PACKS, meter.stop)
+        parallel(partial(_measure, meter), [found[at::_SHARES] for at in range(_SHARES)], stop=meter.stop)
         yield
 
 
-def _measure(some: list[Source]) -> None:
+def _measure(meter: Meter, some: list[Source]) -> None:
     for source in some:
-        source.measure()
+        source.measure(meter.add)
 
 
-def _stage(store: Stages, stack: ExitStack, source: Source) -> None:
-    source.staged = stack.enter_context(store.stage(layout.BLOBS, source))
+def _stage(store: Stages, stack: ExitStack, meter: Meter, source: Source) -> None:
+    source.staged = stack.enter_context(store.stage(layout.BLOBS, _Counted(source, meter)))
+
+
+class _Counted:
+    """Content whose bytes are counted as they are read."""
+
+    def __init__(self, content: Content, meter: Meter) -> None:
+        self.size = content.size
+        self._content = content
+        self._meter = meter
+
+    def chunks(self) -> Iterator[bytes]:
+        for chunk in self._content.chunks():
+            self._meter.add(len(chunk))
+            yield chunk
 
 
 def store_files(
@@ -62,7 +79,9 @@ def store_files(
     """
     stored = [source for source, file in zip(found, files, strict=True) if file.inline is None]
     planned = plan(stored, _there(blobs, known(likely), stored))
-    names = parallel(lambda pack: _put(blobs, pack), planned.packs, _PACKS)
+    blobs.meter.begin("store", sum(pack.size for pack in planned.packs if not (pack.whole and pack.whole.staged)))
+    names = parallel(lambda pack: _put(blobs, pack), planned.packs, _PACKS, blobs.meter.stop)
+    blobs.meter.end()
     laid = dict(zip((source.name for source in stored), planned.places, strict=True))
     return tuple(file if file.inline is not None else _placed(file, laid[file.path], names) for file in files)
 
@@ -78,9 +97,8 @@ def _there(blobs: Blobs, likely: dict[str, Part], found: list[Source]) -> dict[s
 
 def _put(blobs: Blobs, pack: Pack) -> str:
     whole = pack.whole
-    if whole is None:
-        return blobs.put_content(pack, _digest(pack))
-    return blobs.put_content(whole.staged or pack, whole.digest)
+    digest = whole.digest if whole else _digest(pack)
+    return blobs.put_content((whole and whole.staged) or _Counted(pack, blobs.meter), digest)
 
 
 def _digest(pack: Pack) -> Digest:

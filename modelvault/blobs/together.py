@@ -43,8 +43,10 @@ def batches(files: Iterable[File]) -> tuple[list[Batch], list[File]]:
     return found, apart
 
 
-def each(store: Store, batch: Batch, arrived: Callable[[], object] = lambda: None) -> Iterator[tuple[File, memoryview]]:
-    """Each file of a batch, with its verified bytes; `arrived` is called as they come.
+def each(
+    store: Store, batch: Batch, arrived: Callable[[int], object] = lambda _: None
+) -> Iterator[tuple[File, memoryview]]:
+    """Each file of a batch, with its verified bytes; `arrived` is told how many bytes have come.
 
     Raises:
         Corrupt: `digest-mismatch`, the stored bytes are not the file's; `blob-missing`, they are gone.

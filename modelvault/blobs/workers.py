@@ -14,8 +14,16 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def parallel(work: Callable[[Item], Result], items: Iterable[Item], workers: int = _WORKERS) -> list[Result]:
-    """`work` done to each item, several at a time; the first failure is raised when all that had begun has ended."""
+def parallel(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int = _WORKERS,
+    stop: Callable[[], object] = lambda: None,
+) -> list[Result]:
+    """`work` done to each item, several at a time; the first failure is raised when all that had begun has ended.
+
+    `stop` is called before that is waited for, be it a failure or an interrupt.
+    """
     listed = list(items)
     if len(listed) < 2:
         return [work(item) for item in listed]
@@ -24,6 +32,9 @@ def parallel(work: Callable[[Item], Result], items: Iterable[Item], workers: int
     pool = ThreadPoolExecutor(min(workers, len(listed)))
     try:
         return list(pool.map(work, listed))
+    except BaseException:
+        stop()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
