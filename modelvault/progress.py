@@ -72,5 +72,5 @@ class Meter:
                 self._show(ended._replace(ended=True))
 
     def stop(self) -> None:
-        """Whatever still goes through is in vain: `add` raises `Stopped`, in all threads."""
-        self._stopped = True
+        """What still goes through for the task is in vain: `add` raises `Stopped`, in all threads."""
+        self._stopped = self._now is not None

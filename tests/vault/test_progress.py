@@ -4,6 +4,7 @@ import fcntl
 import itertools
 import os
 import pty
+import shutil
 import struct
 import subprocess
 import sys
@@ -12,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from modelvault import layout
+from modelvault.errors import Corrupt
 from modelvault.progress import Meter, Progress, Stopped
+from modelvault.stores import Key
 from modelvault.stores.local import LocalStore
 from modelvault.stores.memory import MemoryStore
 from modelvault.stores.wrappers import Wrapper
@@ -127,10 +131,31 @@ def test_when_one_file_fails_the_others_are_not_read_to_their_end(tmp_path, seen
 
 def test_a_meter_that_was_stopped_lets_nothing_through():
     meter = Meter()
+    meter.begin("read", 10)
     meter.add(1)
     meter.stop()
     with pytest.raises(Stopped):
         meter.add(1)
+
+
+def test_a_meter_without_a_task_is_never_stopped():
+    meter = Meter()
+    meter.stop()
+    meter.add(1)
+
+
+def test_a_failure_is_of_its_verb_alone(files, tmp_path):
+    store = MemoryStore()
+    vault = Vault(store)
+    version = vault.publish("m", files)
+    for file in version.files[:2]:
+        key = Key(layout.blob(file.digest))
+        data = store._objects.pop(key)
+        for _ in range(2):
+            with pytest.raises(Corrupt):
+                vault.fetch("m:1.0.0", tmp_path / "out")
+        store._objects[key] = data
+        shutil.rmtree(vault.fetch("m:1.0.0", tmp_path / "out"))
 
 
 PROGRAM = """if True:
