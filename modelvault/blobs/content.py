@@ -57,12 +57,20 @@ class Stored:
 
     def chunks(self) -> Iterator[bytes]:
         """The bytes, all of them verified once this has ended."""
+        return self.rest(iter(()))
+
+    def rest(self, first: Iterator[bytes]) -> Iterator[bytes]:
+        """The bytes that follow the `first` ones, which came before; they and these are verified once this has ended."""
+        begin = 0
         with Whole(self.size, self._wanted.digest.partition(":")[0]) as whole:
-            for chunk in self.raw():
+            for chunk in first:
+                whole.update(chunk)
+                begin += len(chunk)
+            for chunk in self.raw(begin):
                 whole.update(chunk)
                 yield chunk
             if whole.digest() != self._wanted.digest:
-                raise self._damage()
+                raise self._mismatch() if begin else self._damage()
 
     def raw(self, begin: int = 0) -> Iterator[bytes]:
         """The bytes from `begin` on, not verified."""
@@ -77,6 +85,9 @@ class Stored:
                     hasher.update(chunk)
                 if hasher.hexdigest() != range.digest.partition(":")[2]:
                     return _mismatch(range)
+        return self._mismatch()
+
+    def _mismatch(self) -> Corrupt:
         return Corrupt(
             f"the parts of {shown(self._wanted.name)} are not the file with the digest {self._wanted.digest}",
             code=Code.DIGEST_MISMATCH,

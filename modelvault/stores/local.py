@@ -32,6 +32,7 @@ from modelvault.stores.port import (
     Key,
     KeyExists,
     KeyMissing,
+    Resumable,
     Sink,
     Span,
     checked,
@@ -40,6 +41,10 @@ from modelvault.stores.port import (
 from modelvault.stores.staged import Staged, door, failed
 
 __all__ = ["LocalStore", "TornWrites"]
+
+
+_LONG = 8 * 1024 * 1024
+"""Content of so many bytes is gone on with, if it can be, where it was cut off."""
 
 
 class TornWrites(UserWarning):
@@ -240,7 +245,7 @@ class LocalStore:
         with door(key):
             if posix.status(name, folder):
                 raise KeyExists(key)
-        with nullcontext(data) if isinstance(data, Staged) else Staged(folder, data, key) as staged, door(key):
+        with nullcontext(data) if isinstance(data, Staged) else _staged(folder, data, key) as staged, door(key):
             at_once = staged.give(name, folder, self._flush)
         with door(key):
             self._flush(folder)
@@ -248,6 +253,14 @@ class LocalStore:
             self._warned = True
             lacks = "has neither hard links nor exclusive renames: a crash can leave a part of an object"
             warnings.warn(f"the file system of {shown(self.url)} {lacks}", TornWrites, stacklevel=3)
+
+
+def _staged(folder: int, data: Data, key: Key) -> Staged:
+    if isinstance(data, bytes) or data.size < _LONG or not isinstance(data, Resumable):
+        return Staged(folder, data, key)
+    from modelvault.stores.resumed import Resumed
+
+    return Resumed(folder, data, key)
 
 
 def _no_folder(path: str) -> StoreError:

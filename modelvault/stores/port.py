@@ -22,6 +22,7 @@ __all__ = [
     "Key",
     "KeyExists",
     "KeyMissing",
+    "Resumable",
     "Sink",
     "Span",
     "Stages",
@@ -90,6 +91,19 @@ class Content(Protocol):
 
     def chunks(self) -> Iterator[bytes]:
         """All of them, from the start."""
+        ...
+
+
+@runtime_checkable
+class Resumable(Content, Protocol):
+    """Content that takes long to come, and can prove what came of it before."""
+
+    def rest(self, first: Iterator[bytes]) -> Iterator[bytes]:
+        """What follows the bytes `first`, which were its first ones, once.
+
+        Raises:
+            Corrupt: at the end, they were not, or what followed is not what it should be.
+        """
         ...
 
 

@@ -59,17 +59,17 @@ class Staged:
         self._name = f".tmp-{os.urandom(16).hex()}"
         self._data = data
         with door(key):
-            self._file = posix.Open(os.open(self._name, posix.NEW, posix.readers(folder), dir_fd=folder))
+            self._file = self._opened(key)
         try:
             self._fill(key)
-        except BaseException:
-            self.__exit__()
+        except BaseException as error:
+            self.__exit__(type(error))
             raise
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
         with suppress(OSError):
             os.unlink(self._name, dir_fd=self._folder)
         with self._file:
@@ -116,9 +116,17 @@ class Staged:
             return False
         return True
 
+    def _opened(self, _: str) -> posix.Open:
+        return posix.Open(os.open(self._name, posix.NEW, posix.readers(self._folder), dir_fd=self._folder))
+
     def _fill(self, key: str) -> None:
-        written, begun = 0, 0
-        for chunk in self.chunks():
+        self._write(key, self.chunks(), 0)
+
+    def _write(self, key: str, chunks: Iterator[bytes], begin: int) -> None:
+        """Write `chunks` from the byte `begin` on: the rest of what it is to hold."""
+        os.lseek(self._file, begin, os.SEEK_SET)
+        written, begun = begin, begin
+        for chunk in chunks:
             with door(key):
                 written += posix.write(self._file, chunk)
                 if written - begun >= _WRITE_BACK:

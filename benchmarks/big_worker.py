@@ -1,0 +1,35 @@
+"""A process that does one thing with a large model, and says how long that took, and how much memory.
+
+python -m benchmarks.big_worker modelvault publish FOLDER TREE
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from time import perf_counter
+
+from benchmarks.big_peers import PEERS
+
+
+def main() -> None:
+    """Print seconds, and the MiB above what the import of the package took."""
+    package, verb, folder, tree = sys.argv[1:]
+    os.chdir(folder)
+    peer = next(peer for peer in PEERS if peer.package == package)()
+    before, begin = _peak(), perf_counter()
+    getattr(peer, verb)(Path(tree))
+    seconds = perf_counter() - begin
+    print(json.dumps([seconds, _peak() - before]))
+
+
+def _peak() -> float:
+    """MiB that were resident at most."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    main()
