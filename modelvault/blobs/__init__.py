@@ -6,8 +6,6 @@ at its size), and a reader trusts nothing but the digests of the parts it was to
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from copy import copy
@@ -20,11 +18,10 @@ from modelvault.blobs.hashing import hasher_of
 from modelvault.blobs.together import Batch, batches, each
 from modelvault.blobs.workers import parallel
 from modelvault.cache import content_key
-from modelvault.canonical import Digest, digest_of
-from modelvault.errors import Code, CommitUncertain, Corrupt, StoreError, VaultError
+from modelvault.canonical import digest_of
+from modelvault.errors import Code, Corrupt, StoreError
 from modelvault.progress import Meter
-from modelvault.stores import Content, Key, KeyExists, Store
-from modelvault.stores.pace import LONGEST_PAUSE, PASSING, TRIES, pause
+from modelvault.stores import Key, KeyExists, Store
 from modelvault.wire import File, Part
 
 if TYPE_CHECKING:
@@ -38,17 +35,6 @@ _MAPPED = 1024 * 1024
 """A file of fewer bytes is read as quickly as it is mapped."""
 
 Flight = Callable[[Key], AbstractContextManager[Callable[[], object]]]
-
-
-class _Bytes:
-    """Bytes in memory as a `Content`."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.size = len(data)
-
-    def chunks(self) -> Iterator[bytes]:
-        yield self._data
 
 
 def _ignored() -> None:
@@ -82,8 +68,10 @@ class Blobs:
         return other
 
     def put(self, data: bytes) -> str:
-        """Store `data`; the name of its blob."""
-        return self.put_content(_Bytes(data), digest_of(data))
+        """Store `data`; the name of its blob.  Raises as `modelvault.blobs.creating.create`."""
+        from modelvault.blobs.creating import create
+
+        return create(self.store, data, digest_of(data))
 
     def chunks(self, file: File) -> Iterator[bytes]:
         """The bytes of `file`.  They are verified once the iterator has ended, and must not be used before.
@@ -105,7 +93,8 @@ class Blobs:
     def write_all(self, files: Iterable[File], folder: Path) -> None:
         """Put each of `files` at its path in `folder`, which has the folders for them, and none of the files.  Raises as `chunks`."""
         listed = list(files)
-        self.bring(listed)
+        with suppress(StoreError):  # of the cache, which may be full; of the store, which the next one meets
+            self.bring(listed)
         together, apart = batches(listed) if self.cache is None else ([], listed)
         parallel(lambda batch: self._write_batch(batch, folder), together, _FILES, self.meter.stop)
         parallel(lambda file: self.write(file, folder / file.path), apart, _FILES, self.meter.stop)
@@ -166,64 +155,6 @@ class Blobs:
         if self.cache is not None and wanted.parts:
             self._kept(wanted, Stored(self.store, wanted), self.cache)
 
-    def put_content(self, content: Content, digest: Digest) -> str:
-        """Create the blob of `content`, whose digest is `digest`; one that is there already is not written again.
-
-        Where an object of another size stands at the name (a torn write of a store that cannot do better), the bytes go
-        under the same digest with a nonce, and the other is left for upkeep.  After a failure it is created again, even
-        if it is there: only "ok" and "exists" say that it will outlive a crash.
-        """
-        name: str = digest
-        failed: StoreError | None = None
-        for tries in range(1, TRIES + 1):
-            key = Key(layout.blob(name))
-            try:
-                self.store.create(key, content)
-            except KeyExists:
-                if self._size(key, failed) == content.size:
-                    return name
-                name = f"{digest}.{os.urandom(8).hex()}"
-            except StoreError as error:
-                failed, wait = error, pause(tries, error)
-                if error.code == Code.STORE_UNREACHABLE:
-                    self._reach(key, error)
-                if wait > LONGEST_PAUSE:
-                    raise
-                if error.code not in PASSING:
-                    if self._size(key, error) != content.size:
-                        raise
-                    if error.code == Code.STORE_DENIED:
-                        return name  # so some services answer one who may only create, where the key is taken
-                if tries < TRIES:
-                    time.sleep(wait)
-            else:
-                return name
-        raise failed or StoreError(f"no name is free for {digest}", code=Code.STORE_FAILED, ref=digest)
-
-    def _reach(self, key: Key, failed: StoreError) -> None:
-        """The store answers again; else what it failed with is all that there is to say: no blob is ever in doubt for long."""
-        try:
-            next(iter(self.store.list(key, limit=1)), None)
-        except VaultError:
-            raise failed from None
-
-    def _size(self, key: Key, doubt: StoreError | None) -> int | None:
-        try:
-            found = next(iter(self.store.list(key, limit=1)), None)
-        except VaultError as error:
-            if doubt is None:
-                raise
-            if doubt.code == Code.STORE_DENIED and error.code == Code.STORE_DENIED:
-                raise doubt from None
-            raise CommitUncertain(
-                f"the store could not say whether {key} was written",
-                code=Code.COMMIT_UNCERTAIN,
-                hint="run it again: a blob that is there already is not written twice",
-                key=key,
-                ref=key,
-            ) from doubt
-        return found.size if found is not None and found.key == key else None
-
     def bring(self, files: Iterable[File]) -> None:
         """Have the cache, if there is one, hold those of `files` that are small and lie together: many come with a request.
 
@@ -233,7 +164,7 @@ class Blobs:
         """
         if self.cache is not None:
             together, _ = batches(file for file in files if not self._holds(file))
-            parallel(self._bring, together, _FILES, self.meter.stop)
+            parallel(self._bring, together, _FILES)
 
     def _bring(self, batch: Batch) -> None:
         assert self.cache

@@ -9,6 +9,7 @@ from functools import partial
 
 from modelvault import layout
 from modelvault.blobs import Blobs
+from modelvault.blobs.creating import create
 from modelvault.blobs.plan import Fresh, Pack, known, plan
 from modelvault.blobs.sources import Source
 from modelvault.blobs.workers import parallel
@@ -98,7 +99,7 @@ def _there(blobs: Blobs, likely: dict[str, Part], found: list[Source]) -> dict[s
 def _put(blobs: Blobs, pack: Pack) -> str:
     whole = pack.whole
     digest = whole.digest if whole else _digest(pack)
-    return blobs.put_content((whole and whole.staged) or _Counted(pack, blobs.meter), digest)
+    return create(blobs.store, (whole and whole.staged) or _Counted(pack, blobs.meter), digest)
 
 
 def _digest(pack: Pack) -> Digest:

@@ -30,9 +30,10 @@ class Batch(NamedTuple):
 
 def batches(files: Iterable[File]) -> tuple[list[Batch], list[File]]:
     """The batches of `files`, and the files that are in none: large ones, those of several parts, and those that lie alone."""
-    apart = [file for file in files if not _fits(file)]
+    listed = list(files)
+    apart = [file for file in listed if not _fits(file)]
     found = list[Batch]()
-    fitting = sorted((file for file in files if _fits(file)), key=_place)
+    fitting = sorted(filter(_fits, listed), key=_place)
     for name, near in groupby(fitting, key=lambda file: file.parts[0].blob):
         for together in _cut(near):
             if name is None or len(together) == 1:

@@ -2,7 +2,9 @@
 
 An object is *staged* as ``.tmp-…`` in its folder, flushed, and given its name by a hard link, which fails where the name
 is taken; then the staged name goes and the folder is flushed.  So a name is there with all its bytes or not at all, at
-every instant and after every crash, and what a kill leaves behind is never listed.
+every instant and after every crash, and what a kill leaves behind is never listed.  Content that is hashed while it is
+written is staged before its key is known (`LocalStore.stage`); a large download that was cut off is gone on with
+(`modelvault.stores.resumed`).
 
 Where the file system has no hard links, Linux's ``renameat2(RENAME_NOREPLACE)`` does the same.  Where that is missing
 too, the object is written under its own name (`TornWrites` says so, once): the name is still exclusive, so `exclusive`
