@@ -59,7 +59,9 @@ class Meter:
             raise Stopped
         with self._lock:
             if self._now is not None:
-                self._now = self._now._replace(done=self._now.done + count)
+                self._now = self._now._replace(
+                    done=min(self._now.done + count, self._now.total)
+                )  # what is sent again, too
                 if self._show and time.monotonic() - self._told >= _PAUSE:
                     self._told = time.monotonic()
                     self._show(self._now)

@@ -44,7 +44,8 @@ def measured(blobs: Blobs, found: list[Source], *, stage: bool) -> Iterator[None
         if stage and isinstance(blobs.store, Stages):
             large = [source for source in found if source.size >= _LARGE][:_STAGED]
             parallel(partial(_stage, blobs.store, stack, meter), large, _PACKS, meter.stop)
-        parallel(partial(_measure, meter), [found[at::_SHARES] for at in range(_SHARES)], stop=meter.stop)
+        shares = [share for at in range(_SHARES) if (share := found[at::_SHARES])]
+        parallel(partial(_measure, meter), shares, stop=meter.stop)
         yield
 
 

@@ -155,15 +155,8 @@ class LocalStore:
 
     def fetch(self, key: Key, spans: Sequence[Span], sink: Sink) -> None:
         """Hand the bytes of `spans` to `sink`, span by span, at most 1 MiB at a time."""
-        try:
-            file, size = self._reach(checked(key))
-        except (FileNotFoundError, NotADirectoryError):
-            raise KeyMissing(key) from None
-        except StoreError:
-            raise
-        except OSError as error:
-            raise failed(key, error) from error
-        with posix.Open(file):
+        with self.open(key) as file:
+            size = os.fstat(file).st_size
             for offset, length in spans:
                 at, end = offset, offset + length
                 while at < end:

@@ -40,7 +40,7 @@ class Resumed(Staged):
         """Nobody else writes to it, and it has that name and no other."""
         import fcntl
 
-        with suppress(BlockingIOError):
+        with suppress(OSError):  # another has it, or there are no locks
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             found, named = os.fstat(file), posix.status(name, self._folder)
             if named is None or not os.path.samestat(found, named):

@@ -664,6 +664,7 @@ def test_ctrl_c_while_publishing_publishes_nothing(opened, tmp_path):
     assert opened.models() == []
     assert opened.verify().ok
     assert [path.name for path in (tmp_path / "own-vault").rglob("*") if path.is_file()] == ["modelvault.json"]
+    assert [entry.key for entry in LocalStore(tmp_path / "own-vault").list("")] == ["modelvault.json"]
 
 
 def test_help_imports_nothing_that_a_verb_needs():
