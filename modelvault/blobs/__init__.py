@@ -191,8 +191,9 @@ class Blobs:
                 out.write(data)
 
     def _mapped(self, file: File) -> memoryview | None:
-        from modelvault.blobs.mapped import Local, mapped, whole
+        from modelvault.blobs.mapped import mapped, whole
         from modelvault.cache.stamps import Stamps
+        from modelvault.stores.port import Local
 
         kept = content_key(file.digest)
         place, key = (self.store, whole(file)) if self.cache is None else (self.cache, kept)

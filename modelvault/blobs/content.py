@@ -11,6 +11,7 @@ from modelvault.blobs.hashing import Whole, hasher_of
 from modelvault.blobs.workers import ordered
 from modelvault.errors import Code, Corrupt, StoreError, Unsupported, shown
 from modelvault.stores import Key, KeyMissing, Span, Store
+from modelvault.stores.port import Local
 from modelvault.wire import Part
 
 __all__ = ["Range", "Stored", "Wanted", "check", "verified", "window"]
@@ -19,6 +20,8 @@ _WINDOW = 8 * 1024 * 1024
 """Bytes that are asked for at once."""
 _WINDOWS = 4
 """Of a file, under way at once."""
+_NEAR = 1024 * 1024
+"""Bytes that are read at once where nothing is gained by asking ahead."""
 
 
 class Wanted(NamedTuple):
@@ -62,7 +65,7 @@ class Stored:
     def rest(self, first: Iterator[bytes]) -> Iterator[bytes]:
         """The bytes that follow the `first` ones, which came before; they and these are verified once this has ended."""
         begin = 0
-        with Whole(self.size, self._wanted.digest.partition(":")[0]) as whole:
+        with Whole(self._wanted.digest.partition(":")[0]) as whole:
             for chunk in first:
                 whole.update(chunk)
                 begin += len(chunk)
@@ -96,9 +99,13 @@ class Stored:
         )
 
     def _fetched(self, ranges: Iterable[Range]) -> Iterator[bytes]:
-        """The bytes of the ranges, several windows ahead."""
-        for chunks in ordered(self._window, _windows(ranges), _WINDOWS):
-            yield from chunks
+        """The bytes of the ranges: of a store that answers from far away several windows ahead."""
+        if isinstance(self._store, Local):
+            for range in _windows(ranges, _NEAR):
+                yield from self._window(range)
+        else:
+            for chunks in ordered(self._window, _windows(ranges, _WINDOW), _WINDOWS):
+                yield from chunks
 
     def _window(self, range: Range) -> list[bytes]:
         try:
@@ -181,8 +188,8 @@ def _past(begin: int, ranges: Iterable[Range]) -> Iterator[Range]:
         begin = max(begin - size, 0)
 
 
-def _windows(ranges: Iterable[Range]) -> Iterator[Range]:
-    """The ranges, in order: those that touch joined, and then cut, so that each is asked for at once."""
+def _windows(ranges: Iterable[Range], most: int) -> Iterator[Range]:
+    """The ranges, in order: those that touch joined, and then cut, so that each is asked for at once, `most` bytes of it."""
     held: Range | None = None
     for key, offset, size, _ in ranges:
         if not size:
@@ -192,8 +199,8 @@ def _windows(ranges: Iterable[Range]) -> Iterator[Range]:
         else:
             yield from [held] if held else []
             held = Range(key, offset, size)
-        while held.size > _WINDOW:
-            yield Range(key, held.offset, _WINDOW)
-            held = Range(key, held.offset + _WINDOW, held.size - _WINDOW)
+        while held.size > most:
+            yield Range(key, held.offset, most)
+            held = Range(key, held.offset + most, held.size - most)
     if held:
         yield held

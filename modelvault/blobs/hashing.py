@@ -1,4 +1,4 @@
-"""Digests of what goes through: of a whole on a thread of its own where it is large, so that a file uses two cores.
+"""Digests of what goes through: of a large whole on a thread of its own while a core has nothing to do.
 
 The only module that imports blake3.
 """
@@ -6,6 +6,8 @@ The only module that imports blake3.
 from __future__ import annotations
 
 import hashlib
+import os
+import threading
 from contextlib import ExitStack
 from typing import Any, Self
 
@@ -19,7 +21,8 @@ PARTS = "blake3:"
 """How the digests begin of the parts of what is published."""
 
 _LARGE = 8 * 1024 * 1024
-"""Bytes from which on a thread pays."""
+"""Bytes after which a thread pays."""
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def hasher_of(digest: str) -> Any:
@@ -42,15 +45,22 @@ def hasher_of(digest: str) -> Any:
 
 
 class Whole:
-    """The digest of `size` bytes, more or less, within a ``with`` block."""
+    """A digest, within a ``with`` block: of a file, say, piece by piece."""
 
-    def __init__(self, size: int, algorithm: str = "sha256") -> None:
+    _begun = 0
+    """How many there are in this process."""
+    _counting = threading.Lock()
+
+    def __init__(self, algorithm: str = "sha256") -> None:
         self._algorithm = algorithm
         self._hasher = hasher_of(algorithm + ":")
+        self._seen = 0
+        self._aside: Aside | None = None
         self._stack = ExitStack()
-        self._aside = self._stack.enter_context(Aside()) if size > _LARGE else None
 
     def __enter__(self) -> Self:
+        self._count(1)
+        self._stack.callback(self._count, -1)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -58,6 +68,9 @@ class Whole:
 
     def update(self, chunk: bytes) -> None:
         """Take the next bytes; they must not be changed afterwards."""
+        self._seen += len(chunk)
+        if self._aside is None and self._seen > _LARGE and Whole._begun < _CORES:
+            self._aside = self._stack.enter_context(Aside())
         if self._aside:
             self._aside.do(self._hasher.update, chunk)
         else:
@@ -68,3 +81,8 @@ class Whole:
         if self._aside:
             self._aside.done()
         return Digest(f"{self._algorithm}:{self._hasher.hexdigest()}")
+
+    @classmethod
+    def _count(cls, more: int) -> None:
+        with cls._counting:
+            Whole._begun += more

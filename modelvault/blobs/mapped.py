@@ -6,29 +6,19 @@ import os
 from collections.abc import Iterable
 from functools import lru_cache
 from mmap import ACCESS_COPY, mmap
-from typing import Protocol, runtime_checkable
 
 from modelvault import layout
 from modelvault.blobs.hashing import hasher_of
 from modelvault.cache.stamps import Stamps
 from modelvault.errors import VaultError
 from modelvault.stores import Key
-from modelvault.stores.posix import Open
+from modelvault.stores.port import Local
 from modelvault.wire import File
 
-__all__ = ["Local", "joined", "mapped", "whole"]
+__all__ = ["joined", "mapped", "whole"]
 
 _OF_OTHERS = {"9p", "afs", "beegfs", "ceph", "cifs", "fuse", "gpfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
 """File systems on which another machine can take away what is mapped here, which kills the process (SIGBUS)."""
-
-
-@runtime_checkable
-class Local(Protocol):
-    """A store whose objects are plain files of this machine."""
-
-    def open(self, key: Key) -> Open:
-        """A descriptor of the object at `key`."""
-        ...
 
 
 def mapped(store: Local, key: Key, digest: str, size: int, stamps: Stamps, what: str) -> memoryview | None:

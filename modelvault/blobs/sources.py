@@ -106,7 +106,7 @@ class Source:
     ) -> Generator[bytes, None, tuple[Digest, list[tuple[str, int, int]]]]:
         """The bytes; then the digest of the file, and digest, offset and size of each of its parts."""
         parts, at = list[tuple[str, int, int]](), 0
-        with Whole(self.size) as whole:
+        with Whole() as whole:
             for length in lengths:
                 begin, hasher = at, None if len(lengths) == 1 else hasher_of(PARTS)
                 for chunk in ranged(file, at, length):

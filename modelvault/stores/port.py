@@ -10,9 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, NewType, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol, runtime_checkable
 
 from modelvault.errors import AlreadyExists, Code, InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from modelvault.stores.posix import Open
 
 __all__ = [
     "READ_LIMIT",
@@ -22,6 +25,7 @@ __all__ = [
     "Key",
     "KeyExists",
     "KeyMissing",
+    "Local",
     "Resumable",
     "Sink",
     "Span",
@@ -182,6 +186,15 @@ class Stages(Protocol):
 
     def stage(self, folder: str, data: Content) -> AbstractContextManager[Content]:
         """Write `data` somewhere for `folder`: within the ``with`` block, `create` takes what this gives at little cost."""
+        ...
+
+
+@runtime_checkable
+class Local(Protocol):
+    """A store whose objects are plain files of this machine."""
+
+    def open(self, key: Key) -> Open:
+        """A descriptor of the object at `key`."""
         ...
 
 

@@ -247,6 +247,7 @@ def test_what_is_no_size_is_an_error(text):
 def large(monkeypatch):
     """A blob of twelve requests, in a store that is recorded."""
     monkeypatch.setattr(content, "_WINDOW", WINDOW)
+    monkeypatch.setattr(content, "_NEAR", WINDOW)
     data = os.urandom(1000) + bytes(11 * WINDOW) + os.urandom(1000)
     return (
         Recording(Far(_with(data))),
