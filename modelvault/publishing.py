@@ -14,6 +14,7 @@ from modelvault import layout, reference
 from modelvault.blobs import Blobs
 from modelvault.blobs.sources import Source, described, sources
 from modelvault.blobs.storing import measured, store_files
+from modelvault.cache.measures import Measures
 from modelvault.canonical import digest_of, plain, storable
 from modelvault.catalog import Catalog
 from modelvault.errors import AlreadyExists, Code, Conflict, InvalidInput, VaultError, shown
@@ -153,6 +154,7 @@ def publish(
     actor: str,
     clock: Clock,
     meter: Meter,
+    measures: Callable[[], Measures],
 ) -> tuple[Manifest, Claim]:
     """Store what lies at `root` as a version.  Commit point: the create of its claim.
 
@@ -169,7 +171,7 @@ def publish(
     )  # with nothing to share bytes with
     make = partial(record, Manifest, model=model, **content)
     blobs = catalog.blobs.metered(meter)
-    with measured(blobs, found, stage=first):
+    with measured(blobs, found, measures() if large else Measures(), stage=first):
         likely = partial(_likely, catalog, model, label) if large and not first else tuple
         return _labelled(catalog, blobs, found, make, likely, model=model, label=label, actor=actor, clock=clock)
 

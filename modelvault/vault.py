@@ -32,6 +32,7 @@ from modelvault.wire import Manifest, Move, Note, NoteKind, record
 
 if TYPE_CHECKING:
     from modelvault.cache import Cache
+    from modelvault.cache.measures import Measures
     from modelvault.cache.stamps import Stamps
     from modelvault.diff import Diff
     from modelvault.estimate import Estimate
@@ -573,7 +574,15 @@ class Vault:
         who, meter = named(actor), Meter(self._show())
         try:
             manifest, claim = publishing.publish(
-                self._catalog, root, model=model, label=label, content=said, actor=who, clock=self._clock, meter=meter
+                self._catalog,
+                root,
+                model=model,
+                label=label,
+                content=said,
+                actor=who,
+                clock=self._clock,
+                meter=meter,
+                measures=self._measures,
             )
         finally:
             meter.end()
@@ -584,7 +593,9 @@ class Vault:
         from modelvault.estimate import Rehearsal, estimated
 
         store = Rehearsal(self._store)
-        vault = Vault(store, single_writer=self._single_writer, progress=False, clock=self._clock)
+        vault = Vault(
+            store, cache=self._cached_in, single_writer=self._single_writer, progress=False, clock=self._clock
+        )
         version = vault._publish(*publication)
         return estimated(version.manifest, version.claim, store)
 
@@ -654,6 +665,15 @@ class Vault:
             if cache := self._cache():
                 return cache.stamps
         return Stamps()
+
+    def _measures(self) -> Measures:
+        """What files measured that were published before: where no cache can be used, nothing is known."""
+        from modelvault.cache.measures import Measures
+
+        with contextlib.suppress(VaultError):
+            if cache := self._cache():
+                return cache.measures()
+        return Measures()
 
     def _within(self, model: str, to: Version | str) -> Found:
         """What `to` names: a version, its number, or a ref; of `model`, and of this vault."""

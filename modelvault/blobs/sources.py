@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import posixpath
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from modelvault.blobs.hashing import PARTS, Whole, hasher_of
+from modelvault.cache.measures import Measure, Measures
 from modelvault.canonical import Digest
 from modelvault.cuts import RandomAccess, Range, cuts, external
 from modelvault.errors import Code, InvalidInput, shown
@@ -41,6 +45,7 @@ class Source:
     """All of it, where the store has it already under no name."""
     keeps = False
     """What is read stays in memory."""
+    _measures = Measures()
 
     def __init__(self, path: Path, name: str, ranges: Sequence[Range] | None = None) -> None:
         """Look at the file; `ranges` is what another file says of what lies where in it.
@@ -53,7 +58,15 @@ class Source:
         self._ranges = ranges
         self._kept = b""
         with opening(path):
-            self.size = os.stat(path).st_size
+            self._found = os.stat(path)
+        self.size = self._found.st_size
+
+    def recall(self, measures: Measures) -> None:
+        """Take from `measures` what it knows of the file; what it is found to be is noted down there."""
+        self._measures = measures
+        if known := measures.of(self._found, self._how):
+            self.digest = Digest(known.digest)
+            self._divide(known.parts)
 
     def measure(self, count: Callable[[int], object] = lambda _: None) -> None:
         """Read the file once, unless that was done; `count` is told its bytes as they are read.  Raises as `chunks`."""
@@ -70,17 +83,14 @@ class Source:
         Raises:
             InvalidInput: `bad-path`, it cannot be read; `bad-value`, it has changed, or does while it is read.
         """
-        before = self.parts
+        before, began = self.parts, time.time_ns()
         with opened(self.path) as file:
-            self.digest, digests = yield from self._hashed(file, self._lengths(file))
-            if os.pread(file.fileno(), 1, self.size):
-                raise self._changed()
-        if len(digests) == 1:
-            self.parts = (Part(digest=self.digest, size=self.size),)
-        else:
-            self.parts = tuple(Part(digest=one, size=size, offset=at, blob=self.digest) for one, at, size in digests)
-        if before not in ((), self.parts):
+            self.digest, parts = yield from self._hashed(file, self._lengths(file))
+            found = os.fstat(file.fileno())
+        self._divide(parts)
+        if found.st_size != self.size or before not in ((), self.parts):
             raise self._changed()
+        self._measures.note(found, self._how, began, Measure(self.digest, parts))
 
     def part(self, part: Part) -> Iterator[bytes]:
         """The bytes of `part`, again; at the end InvalidInput `bad-value` if they are not those that were measured."""
@@ -96,16 +106,28 @@ class Source:
         if size != self.size or hasher.hexdigest() != part.digest.partition(":")[2]:
             raise self._changed()
 
+    @property
+    def _how(self) -> str:
+        return f"1 {PARTS} {hashlib.sha256(repr(self._ranges).encode()).hexdigest()}"
+
+    def _divide(self, parts: Sequence[tuple[str, int]]) -> None:
+        if len(parts) == 1:
+            self.parts = (Part(digest=self.digest, size=self.size),)
+        else:
+            ends = accumulate((size for _, size in parts), initial=0)
+            self.parts = tuple(
+                Part(digest=one, size=size, offset=at, blob=self.digest)
+                for (one, size), at in zip(parts, ends, strict=False)
+            )
+
     def _lengths(self, file: Any) -> list[int]:
         if self.size <= _UNCUT:
             return [self.size]
         return [piece.size for piece in cuts(_reader(file), self.size, ranges=self._ranges)]
 
-    def _hashed(
-        self, file: Any, lengths: list[int]
-    ) -> Generator[bytes, None, tuple[Digest, list[tuple[str, int, int]]]]:
-        """The bytes; then the digest of the file, and digest, offset and size of each of its parts."""
-        parts, at = list[tuple[str, int, int]](), 0
+    def _hashed(self, file: Any, lengths: list[int]) -> Generator[bytes, None, tuple[Digest, list[tuple[str, int]]]]:
+        """The bytes; then the digest of the file, and digest and size of each of its parts."""
+        parts, at = list[tuple[str, int]](), 0
         with Whole() as whole:
             for length in lengths:
                 begin, hasher = at, None if len(lengths) == 1 else hasher_of(PARTS)
@@ -117,10 +139,11 @@ class Source:
                     yield chunk
                 if at != begin + length:
                     raise self._changed()
-                parts.append((PARTS + hasher.hexdigest() if hasher else "", begin, length))
+                parts.append((PARTS + hasher.hexdigest() if hasher else "", length))
             return whole.digest(), parts
 
     def _changed(self) -> InvalidInput:
+        self._measures.drop(self._found, self._how)
         return InvalidInput(
             f"{shown(self.path)} changed while it was published",
             code=Code.BAD_VALUE,

@@ -13,6 +13,7 @@ from modelvault.blobs.creating import create
 from modelvault.blobs.plan import Fresh, Pack, known, plan
 from modelvault.blobs.sources import Source
 from modelvault.blobs.workers import parallel
+from modelvault.cache.measures import Measures
 from modelvault.canonical import Digest
 from modelvault.progress import Meter
 from modelvault.stores import Content, Stages
@@ -27,24 +28,29 @@ _SHARES = 64
 """What is measured is dealt out in so many shares: of many small files each alone would cost as much again."""
 
 _LARGE = 1024 * 1024
-"""A file of so many bytes may be staged."""
+"""A file of so many bytes may be staged, and what it measures is remembered."""
 _STAGED = 64
 """Files that are, at most: each is open meanwhile."""
 
 
 @contextmanager
-def measured(blobs: Blobs, found: list[Source], *, stage: bool) -> Iterator[None]:
-    """Measure all that was found; with `stage`, what is large is written meanwhile, by a store that can name it later.
+def measured(blobs: Blobs, found: list[Source], measures: Measures, *, stage: bool) -> Iterator[None]:
+    """Measure all that was found, but for what `measures` knows.
 
-    Within the ``with`` block `store_files` makes blobs of that, or it is dropped at its end.
+    With `stage`, what is large is written meanwhile, by a store that can name it later.  Within the ``with`` block
+    `store_files` makes blobs of that, or it is dropped at its end.
     """
     meter = blobs.meter
-    meter.begin("read", sum(source.size for source in found))
+    for source in found:
+        if source.size >= _LARGE:
+            source.recall(measures)
+    unread = [source for source in found if not source.parts]
+    meter.begin("read", sum(source.size for source in unread))
     with ExitStack() as stack:
         if stage and isinstance(blobs.store, Stages):
-            large = [source for source in found if source.size >= _LARGE][:_STAGED]
+            large = [source for source in unread if source.size >= _LARGE][:_STAGED]
             parallel(partial(_stage, blobs.store, stack, meter), large, _PACKS, meter.stop)
-        shares = [share for at in range(_SHARES) if (share := found[at::_SHARES])]
+        shares = [share for at in range(_SHARES) if (share := unread[at::_SHARES])]
         parallel(partial(_measure, meter), shares, stop=meter.stop)
         yield
 

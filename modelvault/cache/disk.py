@@ -13,6 +13,7 @@ from modelvault import layout
 from modelvault.cache import folders, room
 from modelvault.cache.heads import Heads
 from modelvault.cache.known import Known, known
+from modelvault.cache.measures import Measures
 from modelvault.cache.room import Kept
 from modelvault.cache.shelf import Shelf
 from modelvault.cache.stamps import Stamps
@@ -56,8 +57,12 @@ class Cache:
             if not self.layers:
                 raise
             self.own = None
-        self.stamps = self._stamps()
+        self.stamps = Stamps(self._hints("stamps"))
         self.blobs = self._shelf("content", put=self._grew)
+
+    def measures(self) -> Measures:
+        """What the files of this user measured when they were published."""
+        return Measures(self._hints("measures"))
 
     def records(self, url: str) -> Shelf:
         """The claims of the vault at `url`."""
@@ -141,10 +146,10 @@ class Cache:
             folders.remove(stage)
         self._grew(size)
 
-    def _stamps(self) -> Stamps:
+    def _hints(self, name: str) -> Path | None:
         with contextlib.suppress(StoreError):  # a cache that cannot be written is read, and hashed each time
-            return Stamps(self.own and folders.own(self.own / "stamps"))
-        return Stamps()
+            return self.own and folders.own(self.own / name)
+        return None
 
     def _shelf(self, *names: str, put: Callable[[int], None] | None = None) -> Shelf:
         own = self.own

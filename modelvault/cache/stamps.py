@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["Stamps"]
+__all__ = ["CLEAR", "Stamps"]
 
-_CLEAR = 2_000_000_000
+CLEAR = 2_000_000_000
 """Nanoseconds: the coarsest clock of a file system (FAT).  A write within one tick of the last moves no time."""
 
 _BACK = 86_400_000_000_000
@@ -52,7 +52,7 @@ class Stamps:
 
     def note(self, what: str, found: Sequence[os.stat_result], began: int) -> None:
         """Note down that the files `found` were verified as `what`, from `began` on (nanoseconds since the epoch)."""
-        if self._folder and found and all(one.st_mtime_ns < began - _CLEAR for one in found):
+        if self._folder and found and all(one.st_mtime_ns < began - CLEAR for one in found):
             with suppress(OSError):  # it is there; or the disk is full, and they are verified again
                 os.close(os.open(self._stamp(what, found), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400))
 
@@ -69,7 +69,7 @@ class Stamps:
         """
         with suppress(OSError):
             found = os.lstat(path)
-            if self._folder and found.st_mtime_ns > time.time_ns() - 2 * _CLEAR:
+            if self._folder and found.st_mtime_ns > time.time_ns() - 2 * CLEAR:
                 os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns - _BACK), follow_symlinks=False)
 
     def _stamp(self, what: str, found: Sequence[os.stat_result]) -> str:

@@ -10,12 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol, runtime_checkable
+from typing import NamedTuple, NewType, Protocol, runtime_checkable
 
 from modelvault.errors import AlreadyExists, Code, InvalidInput, NotFound
-
-if TYPE_CHECKING:
-    from modelvault.stores.posix import Open
 
 __all__ = [
     "READ_LIMIT",
@@ -193,7 +190,7 @@ class Stages(Protocol):
 class Local(Protocol):
     """A store whose objects are plain files of this machine."""
 
-    def open(self, key: Key) -> Open:
+    def open(self, key: Key) -> AbstractContextManager[int]:
         """A descriptor of the object at `key`."""
         ...
 

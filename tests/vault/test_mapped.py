@@ -144,7 +144,7 @@ def test_without_a_cache_all_is_verified_each_time(near, tmp_path):
 
 
 def test_a_cache_that_others_could_change_keeps_nobody_from_loading(near, tmp_path):
-    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache").mkdir(exist_ok=True)
     (tmp_path / "cache").chmod(0o777)
     vault = Vault(LocalStore(tmp_path / "vault"), cache=tmp_path / "cache")
     assert is_right(vault.load("m:1.0.0"))
