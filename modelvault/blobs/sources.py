@@ -7,15 +7,16 @@ import hashlib
 import os
 import posixpath
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from modelvault.blobs.hashing import PARTS, Whole, hasher_of
+from modelvault.blobs.workers import ahead
 from modelvault.cache.measures import Measure, Measures
 from modelvault.canonical import Digest
-from modelvault.cuts import RandomAccess, Range, cuts, external
+from modelvault.cuts import Piece, RandomAccess, Range, cuts, external
 from modelvault.errors import Code, InvalidInput, shown
 from modelvault.folder import found, opened, opening, ranged
 from modelvault.stores import Content
@@ -29,6 +30,9 @@ INLINE_LIMIT = 8 * 1024
 _UNCUT = 1024 * 1024
 """A file of no more bytes is one part."""
 
+
+_AHEAD = 32
+"""Pieces that are looked for while those before them are hashed."""
 
 _SMALL, _ROOM = 128 * 1024, 32 * 1024 * 1024
 """Files of up to so many bytes stay in memory, so many bytes of them: reading each again takes longer than all else."""
@@ -85,7 +89,7 @@ class Source:
         """
         before, began = self.parts, time.time_ns()
         with opened(self.path) as file:
-            self.digest, parts = yield from self._hashed(file, self._lengths(file))
+            self.digest, parts = yield from self._hashed(file, self._pieces(file))
             found = os.fstat(file.fileno())
         self._divide(parts)
         if found.st_size != self.size or before not in ((), self.parts):
@@ -120,17 +124,20 @@ class Source:
                 for (one, size), at in zip(parts, ends, strict=False)
             )
 
-    def _lengths(self, file: Any) -> list[int]:
+    def _pieces(self, file: Any) -> Iterable[Piece]:
         if self.size <= _UNCUT:
-            return [self.size]
-        return [piece.size for piece in cuts(_reader(file), self.size, ranges=self._ranges)]
+            return [Piece(self.size)]
+        pieces = cuts(_reader(file), self.size, ranges=self._ranges)
+        return pieces if isinstance(pieces, list) else ahead(pieces, _AHEAD)
 
-    def _hashed(self, file: Any, lengths: list[int]) -> Generator[bytes, None, tuple[Digest, list[tuple[str, int]]]]:
+    def _hashed(
+        self, file: Any, pieces: Iterable[Piece]
+    ) -> Generator[bytes, None, tuple[Digest, list[tuple[str, int]]]]:
         """The bytes; then the digest of the file, and digest and size of each of its parts."""
         parts, at = list[tuple[str, int]](), 0
         with Whole() as whole:
-            for length in lengths:
-                begin, hasher = at, None if len(lengths) == 1 else hasher_of(PARTS)
+            for length, _ in pieces:
+                begin, hasher = at, None if length == self.size else hasher_of(PARTS)
                 for chunk in ranged(file, at, length):
                     whole.update(chunk)
                     if hasher:

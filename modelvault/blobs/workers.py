@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Self, TypeVar
 
-__all__ = ["Aside", "ordered", "parallel"]
+__all__ = ["Aside", "ahead", "ordered", "parallel"]
 
 _WORKERS = 8
 
@@ -59,6 +59,20 @@ def ordered(work: Callable[[Item], Result], items: Iterable[Item], window: int) 
             begun.append(pool.submit(work, item))
         while begun:
             yield begun.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def ahead(items: Iterable[Item], window: int) -> Iterator[Item]:
+    """`items`, which a thread of its own takes, up to `window` of them before they are asked for."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    coming, pool = iter(items), ThreadPoolExecutor(1)
+    begun = deque(pool.submit(next, coming, None) for _ in range(window))
+    try:
+        while (item := begun.popleft().result()) is not None:
+            begun.append(pool.submit(next, coming, None))
+            yield item
     finally:
         pool.shutdown(cancel_futures=True)
 

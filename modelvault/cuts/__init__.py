@@ -26,8 +26,8 @@ _FORMATS: tuple[tuple[int, bytes, Callable[[Window], Layout]], ...] = (
 _FAULTS = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError, struct.error)  # of bytes that lie
 
 
-def cuts(file: RandomAccess, size: int, *, ranges: Iterable[tuple[int, int, str]] | None = None) -> list[Piece]:
-    """The pieces of a file of `size` bytes, in order; their sizes add up to `size`.
+def cuts(file: RandomAccess, size: int, *, ranges: Iterable[tuple[int, int, str]] | None = None) -> Iterable[Piece]:
+    """The pieces of a file of `size` bytes, in order; their sizes add up to `size`.  Those by content come as they are found.
 
     Args:
         file: reads bytes: `file(offset, length)`.

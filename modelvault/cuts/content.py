@@ -5,9 +5,10 @@ The only module that imports pyfastcdc.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from modelvault.cuts.rules import Piece, fewer, fixed
+from modelvault.cuts.rules import MOST, Piece, fixed, joined
 from modelvault.cuts.window import RandomAccess
 
 __all__ = ["pieces"]
@@ -17,24 +18,29 @@ _USUAL = 4_096
 _BITE = 1024 * 1024
 
 
-def pieces(file: RandomAccess, size: int) -> list[Piece]:
-    """The pieces of a file by its content, 1 MiB on average, more if it is huge.
+def pieces(file: RandomAccess, size: int) -> Iterator[Piece] | None:
+    """The pieces of a file by its content, 1 MiB on average, more if it is huge; each as it is found.
 
-    No pieces if it is no larger than that, or pyfastcdc is not installed.
+    None if the file is no larger than that, or pyfastcdc is not installed.
 
     Raises:
-        OSError: From `file`.
+        OSError: From `file`, as they are taken.
     """
     chunker = _chunker()
     if chunker is None or size <= _AVERAGE:
-        return []
+        return None
     average = _AVERAGE
     while average < _AVERAGE_LIMIT and size > average * _USUAL:
         average *= 2
     cutter = chunker(average, min_size=average // 4, max_size=average * 4)
-    found = [Piece(chunk.length) for chunk in cutter.cut_stream(_Stream(file, size))]
-    missing = fixed(size - sum(piece.size for piece in found))  # the file has become shorter
-    return fewer(found + missing, average)
+    return joined(_cut(cutter, _Stream(file, size), size), size // (MOST - 1))
+
+
+def _cut(cutter: Any, stream: _Stream, size: int) -> Iterator[Piece]:
+    for chunk in cutter.cut_stream(stream):
+        yield Piece(chunk.length)
+        size -= chunk.length
+    yield from fixed(size)  # where the file has become shorter
 
 
 def _chunker() -> Any:

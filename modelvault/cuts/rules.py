@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice, pairwise
 from typing import Final, NamedTuple
 
-__all__ = ["MOST", "WIDTHS", "Layout", "Piece", "Range", "fewer", "fixed", "planned"]
+__all__ = ["MOST", "WIDTHS", "Layout", "Piece", "Range", "fixed", "joined", "planned"]
 
 MOST: Final = 8_192
 """Pieces of one file."""
@@ -104,19 +104,11 @@ def fixed(size: int) -> list[Piece]:
     return [Piece(stop - start) for start, stop in pairwise([*range(0, size, step), size])]
 
 
-def fewer(pieces: list[Piece], least: int) -> list[Piece]:
-    """`pieces`, with neighbours joined until there are at most `MOST`.
+def joined(pieces: Iterable[Piece], least: int) -> Iterator[Piece]:
+    """Neighbours joined up to a size: at least so many bytes each, but for the last.
 
-    They are joined from the start up to a least size.  After a change the joining falls into step again, as
-    content-defined cutting itself does.
+    After a change the joining falls into step again, as content-defined cutting itself does.
     """
-    while len(pieces) > MOST:
-        pieces = list(_joined(pieces, least))
-        least *= 2
-    return pieces
-
-
-def _joined(pieces: list[Piece], least: int) -> Iterator[Piece]:
     run = 0
     for piece in pieces:
         run += piece.size
