@@ -1,8 +1,8 @@
-"""The same task on a bucket that is 30 ms away: modelvault beside MLflow and pins, in requests, round trips and seconds.
+"""The same task on a bucket: modelvault beside MLflow, pins and raw clients, in requests, round trips and seconds.
 
     python -m benchmarks.far [--rounds N] [--large MIB] [--latency MS] [--page FILE]
 
-The bucket is SeaweedFS on this machine, behind a proxy that holds each request back.  A round trip is a request that could
+The bucket is SeaweedFS on this machine: as it is, and 30 ms away, behind a proxy that holds each request back.  A round trip is a request that could
 not begin before another had been answered; requests that are on the way together are one.
 """
 
@@ -79,29 +79,28 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=30.0, metavar="MS")
     parser.add_argument("--page", type=Path, default=PAGE)
     given = parser.parse_args()
-    with TemporaryDirectory(prefix="benchmarks-") as scratch, ExitStack() as stack:
+    with TemporaryDirectory(prefix="benchmarks-") as scratch:
         about = machine.described(Path(scratch), machine.load())
-        found = measure(Path(scratch), stack, given.rounds, given.large * MEBIBYTE, given.latency / 1000)
+        near, far = (
+            measure(Path(scratch), given.rounds, given.large * MEBIBYTE, latency / 1000)
+            for latency in (0, given.latency)
+        )
     words = Template(Path(__file__).with_name("far.md").read_text())
     page = words.substitute(
         large=given.large,
         latency=f"{given.latency:g}",
         machine=table(["machine", ""], about),
         rounds=given.rounds,
-        seconds=_times(found),
-        trips=_trips(found),
+        near=_times(near),
+        far=_times(far),
+        trips=_trips(far),
     )
     print(page)
     given.page.write_text(page)
 
 
-def measure(scratch: Path, stack: ExitStack, rounds: int, size: int, latency: float) -> Measured:
-    """All figures; in each round every peer does everything once, with nothing cached."""
-    server = SeaweedFS(scratch / "seaweedfs")
-    server.folder.mkdir()
-    server.start()
-    stack.callback(server.stop)
-    proxy = stack.enter_context(HTTPProxy(server))
+def measure(scratch: Path, rounds: int, size: int, latency: float) -> Measured:
+    """All figures; in each round every peer does everything once, with nothing cached, in a bucket of its own."""
     large = scratch / "large.bin"
     with large.open("wb") as file:
         for _ in range(0, size, MEBIBYTE):
@@ -109,21 +108,26 @@ def measure(scratch: Path, stack: ExitStack, rounds: int, size: int, latency: fl
     found: Measured = {}
     for number in range(rounds):
         for peer in PEERS:
-            print(f"round {number + 1} of {rounds}: {peer.title}", flush=True)
-            try:
-                for verb, trip in _round(peer, server, proxy, scratch / f"{peer.package}-{number}", latency):
-                    found.setdefault(peer, defaultdict(list))[verb].append(trip)
-            except Failed as error:
-                print(f"{peer.title} does not run here: {error}")
+            print(f"round {number + 1} of {rounds}, {latency * 1000:g} ms: {peer.title}", flush=True)
+            with TemporaryDirectory(dir=scratch) as folder, ExitStack() as stack:
+                try:
+                    for verb, trip in _round(peer, stack, Path(folder), large, latency):
+                        found.setdefault(peer, defaultdict(list))[verb].append(trip)
+                except Failed as error:
+                    print(f"{peer.title} does not run here: {error}")
     return found
 
 
 def _round(
-    peer: type[FarPeer], server: SeaweedFS, proxy: HTTPProxy, folder: Path, latency: float
+    peer: type[FarPeer], stack: ExitStack, folder: Path, large: Path, latency: float
 ) -> Iterator[tuple[str, Trip]]:
-    place = server.place().through(proxy)
-    folder.mkdir()
-    settings = {"url": place.url, "large": str(folder.parent / "large.bin"), **_credentials(place.options)}
+    server = SeaweedFS(folder / "seaweedfs")
+    server.folder.mkdir()
+    server.start()
+    stack.callback(server.stop)
+    proxy = stack.enter_context(HTTPProxy(server)) if latency else None
+    place = server.place().through(proxy) if proxy else server.place()
+    settings = {"url": place.url, "large": str(large), **_credentials(place.options)}
     publisher = Worker(peer.package, folder, module="benchmarks.far_worker", settings=settings)
     for verb in ("publish_small", "publish_large"):
         yield verb, _asked(publisher, proxy, verb, latency)
@@ -139,9 +143,11 @@ def _credentials(options: dict[str, str]) -> dict[str, str]:
     return {"key": options["key"], "secret": options["secret"], "endpoint": options["endpoint_url"]}
 
 
-def _asked(worker: Worker, proxy: HTTPProxy, verb: str, latency: float) -> Trip:
-    proxy.clear()
-    proxy.rule = clock = Clock(latency)
+def _asked(worker: Worker, proxy: HTTPProxy | None, verb: str, latency: float) -> Trip:
+    clock = Clock(latency)
+    if proxy:
+        proxy.clear()
+        proxy.rule = clock
     (seconds,) = worker.ask(verb)
     return Trip(seconds, len(clock.times), clock.round_trips())
 

@@ -6,8 +6,16 @@ Each class is what a user of that package would write, from its own documentatio
 from __future__ import annotations
 
 import os
+import pickle
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
+
+PIECE = 8 * 1024 * 1024
+"""Bytes of a request of the raw clients."""
+AT_ONCE = 8
+"""Their requests under way."""
 
 
 class FarPeer:
@@ -131,6 +139,118 @@ class Modelvault(FarPeer):
         return self.vault.fetch("large@prod") / "large.bin"
 
 
+class Raw(FarPeer):
+    """No registry at all: one object for each, sent and fetched in pieces, many at once.  The floor."""
+
+    title = "raw aiobotocore"
+    package = "aiobotocore"
+
+    def __init__(self, settings: dict[str, str]) -> None:
+        import asyncio
+
+        from aiobotocore.config import AioConfig
+        from aiobotocore.session import get_session
+
+        _environment(settings)
+        self.bucket, _, self.prefix = settings["url"].removeprefix("s3://").partition("/")
+        self.loop = asyncio.new_event_loop()
+        client = get_session().create_client("s3", config=AioConfig(max_pool_connections=AT_ONCE))
+        self.client: Any = self.loop.run_until_complete(client.__aenter__())
+
+    def publish_small(self, model: Any) -> None:
+        self._ask("put_object", Key=f"{self.prefix}/small", Body=pickle.dumps(model))
+
+    def load_small(self) -> Any:
+        return pickle.loads(self.loop.run_until_complete(self._get("small")))
+
+    def publish_large(self, path: Path) -> None:
+        with path.open("rb") as file:
+            self.loop.run_until_complete(self._publish_large(file.fileno(), path.stat().st_size))
+
+    def load_large(self) -> Path:
+        size = self._ask("head_object", Key=f"{self.prefix}/large")["ContentLength"]
+        path = Path(f"large-{os.getpid()}")
+        with path.open("wb", buffering=0) as file:
+            self.loop.run_until_complete(self._all(lambda at: self._piece_to(file.fileno(), at), size))
+        return path
+
+    async def _publish_large(self, file: int, size: int) -> None:
+        key = {"Bucket": self.bucket, "Key": f"{self.prefix}/large"}
+        upload = {"UploadId": (await self.client.create_multipart_upload(**key))["UploadId"]}
+
+        async def send(at: int) -> dict[str, Any]:
+            number = at // PIECE + 1
+            body = os.pread(file, PIECE, at)
+            answer = await self.client.upload_part(**key, **upload, PartNumber=number, Body=body)
+            return {"ETag": answer["ETag"], "PartNumber": number}
+
+        parts = await self._all(send, size)
+        await self.client.complete_multipart_upload(**key, **upload, MultipartUpload={"Parts": parts})
+
+    async def _all(self, work: Callable[[int], Coroutine[Any, Any, Any]], size: int) -> list[Any]:
+        import asyncio
+
+        room = asyncio.Semaphore(AT_ONCE)
+
+        async def one(at: int) -> Any:
+            async with room:
+                return await work(at)
+
+        return await asyncio.gather(*(one(at) for at in range(0, size, PIECE)))
+
+    async def _piece_to(self, file: int, at: int) -> None:
+        os.pwrite(file, await self._get("large", Range=f"bytes={at}-{at + PIECE - 1}"), at)
+
+    async def _get(self, name: str, **given: str) -> bytes:
+        answer = await self.client.get_object(Bucket=self.bucket, Key=f"{self.prefix}/{name}", **given)
+        async with answer["Body"] as body:
+            data: bytes = await body.read()
+            return data
+
+    def _ask(self, verb: str, **given: Any) -> Any:
+        return self.loop.run_until_complete(getattr(self.client, verb)(Bucket=self.bucket, **given))
+
+
+class Obstore(FarPeer):
+    """The same with a client in Rust."""
+
+    title = "raw obstore"
+    package = "obstore"
+
+    def __init__(self, settings: dict[str, str]) -> None:
+        from obstore.store import S3Store
+
+        bucket, _, prefix = settings["url"].removeprefix("s3://").partition("/")
+        self.store = S3Store(
+            bucket,
+            prefix=prefix,
+            endpoint=settings["endpoint"],
+            access_key_id=settings["key"],
+            secret_access_key=settings["secret"],
+            region="us-east-1",
+            client_options={"allow_http": True},
+        )
+
+    def publish_small(self, model: Any) -> None:
+        self.store.put("small", pickle.dumps(model))
+
+    def load_small(self) -> Any:
+        return pickle.loads(bytes(self.store.get("small").bytes()))
+
+    def publish_large(self, path: Path) -> None:
+        self.store.put("large", path, chunk_size=PIECE, max_concurrency=AT_ONCE)
+
+    def load_large(self) -> Path:
+        size, path = self.store.head("large")["size"], Path(f"large-{os.getpid()}")
+        with path.open("wb", buffering=0) as file, ThreadPoolExecutor(AT_ONCE) as pool:
+
+            def bring(at: int) -> None:
+                os.pwrite(file.fileno(), self.store.get_range("large", start=at, end=min(at + PIECE, size)), at)
+
+            list(pool.map(bring, range(0, size, PIECE)))
+        return path
+
+
 def _environment(settings: dict[str, str]) -> None:
     os.environ["AWS_ACCESS_KEY_ID"] = settings["key"]
     os.environ["AWS_SECRET_ACCESS_KEY"] = settings["secret"]
@@ -138,4 +258,4 @@ def _environment(settings: dict[str, str]) -> None:
     os.environ["AWS_DEFAULT_REGION"] = "us-east-1"
 
 
-PEERS: tuple[type[FarPeer], ...] = (Pins, MLflow, Modelvault)
+PEERS: tuple[type[FarPeer], ...] = (Raw, Obstore, Pins, MLflow, Modelvault)

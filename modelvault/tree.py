@@ -76,7 +76,7 @@ class Tree:
         """Have the cache, if there is one, hold all files, verified.  Raises as `Blobs.keep`."""
         files = self._files.values()
         self._blobs.bring(files)
-        parallel(self._blobs.keep, files, stop=self._blobs.meter.stop)
+        parallel(self._blobs.among(len(files)).keep, files, stop=self._blobs.meter.stop)
 
     def folder(self) -> Path:
         """All files, in a folder of the cache, read-only.  What is there is made anew if damaged.
@@ -155,23 +155,24 @@ class Tree:
         _make_folders(folder, files)
         with contextlib.suppress(StoreError):  # as in `_link`
             self._blobs.bring(files)
-        parallel(lambda file: self._link(file, folder / file.path, cache), files, _WRITERS)
+        blobs = self._blobs.among(len(files))
+        parallel(lambda file: self._link(blobs, file, folder / file.path, cache), files, _WRITERS)
         for path in self._files:
             (folder / path).chmod(_READ_ONLY)
         cache.stamps.note(self._digest, [os.lstat(folder / path) for path in self._files], began)
 
-    def _link(self, file: File, path: Path, cache: Cache) -> None:
+    def _link(self, blobs: Blobs, file: File, path: Path, cache: Cache) -> None:
         """Put `file` at `path` as another name of what the cache has, or write it."""
-        if self._blobs.cache is not None and file.inline is None:
+        if blobs.cache is not None and file.inline is None:
             with contextlib.suppress(
                 StoreError
             ):  # of the cache, which may be full; of the store, which the next one meets
-                self._blobs.keep(file)
+                blobs.keep(file)
             if cache.blobs.link(content_key(file.digest), path):
                 if path.stat().st_size == file.size:
                     return
                 path.unlink()  # who reads content reads no further than it should be: there may be more
-        self._blobs.write(file, path)
+        blobs.write(file, path)
         cache.stamps.settle(path)
 
     def _intact(self, folder: Path, cache: Cache) -> bool:

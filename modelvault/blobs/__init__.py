@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelvault import layout
-from modelvault.blobs.content import Stored, Wanted, verified
+from modelvault.blobs.content import WINDOWS, Stored, Wanted, verified
 from modelvault.blobs.hashing import hasher_of
 from modelvault.blobs.together import Batch, batches, each
 from modelvault.blobs.workers import parallel
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Blobs", "Wanted", "parallel"]
 
 _FILES = 4
-"""Files that are written at once: each holds four windows of 8 MiB."""
+"""Files that are written at once: each holds four windows of 8 MiB, and eight if it is one of two."""
 _MAPPED = 1024 * 1024
 """A file of fewer bytes is read as quickly as it is mapped."""
 
@@ -60,6 +60,13 @@ class Blobs:
         self.cache = cache
         self._flight = flight or (lambda _: nullcontext(_ignored))
         self._stamps = stamps
+        self.windows = WINDOWS
+
+    def among(self, files: int) -> Blobs:
+        """The same, to bring large ones of so many files at once: the fewer there are, the more requests for each."""
+        other = copy(self)
+        other.windows = 2 * WINDOWS if files < 3 else WINDOWS
+        return other
 
     def metered(self, meter: Meter) -> Blobs:
         """The same, where all bytes that go through are counted."""
@@ -96,8 +103,9 @@ class Blobs:
         with suppress(StoreError):  # of the cache, which may be full; of the store, which the next one meets
             self.bring(listed)
         together, apart = batches(listed) if self.cache is None else ([], listed)
+        among = self.among(len(apart))
         parallel(lambda batch: self._write_batch(batch, folder), together, _FILES, self.meter.stop)
-        parallel(lambda file: self.write(file, folder / file.path), apart, _FILES, self.meter.stop)
+        parallel(lambda file: among.write(file, folder / file.path), apart, _FILES, self.meter.stop)
 
     def parts(self, file: File, begin: int, end: int) -> Iterator[bytes]:
         """The bytes of each part of `file` from number `begin` to `end` (not included), verified before it is given.
@@ -153,7 +161,7 @@ class Blobs:
         """
         wanted = _wanted(file) if isinstance(file, File) else file
         if self.cache is not None and wanted.parts:
-            self._kept(wanted, Stored(self.store, wanted), self.cache)
+            self._kept(wanted, Stored(self.store, wanted, windows=self.windows), self.cache)
 
     def bring(self, files: Iterable[File]) -> None:
         """Have the cache, if there is one, hold those of `files` that are small and lie together: many come with a request.
@@ -206,7 +214,7 @@ class Blobs:
 
     def _chunks(self, wanted: Wanted) -> Iterator[bytes]:
         """The bytes: from the store, or the cache, where they go first, verified, if they are not there yet."""
-        stored = Stored(self.store, wanted)
+        stored = Stored(self.store, wanted, windows=self.windows)
         if self.cache is None:
             stored.arrived = self.meter.add
             yield from stored.chunks()

@@ -14,12 +14,12 @@ from modelvault.stores import Key, KeyMissing, Span, Store
 from modelvault.stores.port import Local
 from modelvault.wire import Part
 
-__all__ = ["Range", "Stored", "Wanted", "check", "verified", "window"]
+__all__ = ["WINDOWS", "Range", "Stored", "Wanted", "check", "verified", "window"]
 
 _WINDOW = 8 * 1024 * 1024
 """Bytes that are asked for at once."""
-_WINDOWS = 4
-"""Of a file, under way at once."""
+WINDOWS = 4
+"""Of a file, under way at once, where nobody says how many."""
 _NEAR = 1024 * 1024
 """Bytes that are read at once where nothing is gained by asking ahead."""
 
@@ -48,12 +48,13 @@ class Stored:
     `Corrupt` at the end, if they are not what they should be.
     """
 
-    def __init__(self, store: Store, wanted: Wanted, at: Key | None = None) -> None:
+    def __init__(self, store: Store, wanted: Wanted, at: Key | None = None, windows: int = WINDOWS) -> None:
         self._store = store
         self._wanted = wanted
         self._ranges = (
             [_range(part) for part in wanted.parts] if at is None else [Range(at, 0, wanted.size, wanted.digest)]
         )
+        self._windows = windows
         self.size = wanted.size
         self.arrived: Callable[[int], object] = lambda _: None  # told how many bytes have come
         self.failure: StoreError | None = None  # of the store, if it failed
@@ -104,7 +105,7 @@ class Stored:
             for range in _windows(ranges, _NEAR):
                 yield from self._window(range)
         else:
-            for chunks in ordered(self._window, _windows(ranges, _WINDOW), _WINDOWS):
+            for chunks in ordered(self._window, _windows(ranges, _WINDOW), self._windows):
                 yield from chunks
 
     def _window(self, range: Range) -> list[bytes]:
