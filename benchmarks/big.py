@@ -2,13 +2,14 @@
 
     python -m benchmarks.big [--rounds N] [--file MIB] [--page FILE]
 
-Four safetensors files of many tensors.  Then the same again, again with the files touched, and a version with 5 % of the tensors of each file changed, and
-one with a longer header and the tensors of the first.  Each step is a fresh process; what it imports is not counted.
+Four safetensors files of many tensors.  Then the same again, and again with the files touched; then versions that differ a
+little from the one before.  Each step is a fresh process; what it imports is not counted.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import shutil
@@ -16,7 +17,6 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from string import Template
@@ -37,10 +37,15 @@ STEPS = {
     "first": "publish the first version",
     "again": "publish the same again",
     "touched": "once more, after `touch` of all files",
-    "tensors": "5 % of the tensors changed",
-    "header": "a longer header, the tensors of the first",
+    "file": "one file of four changed",
+    "tensors": "5 % of the tensors of each file changed",
+    "header": "longer headers",
+    "order": "the tensors in another order",
     "cold": "fetch the current version",
 }
+
+CHANGES = ("first", "file", "tensors", "header", "order")
+"""The trees; each has the changes of those before it, too."""
 
 
 class Step(NamedTuple):
@@ -81,7 +86,7 @@ def main() -> None:
 
 def measure(scratch: Path, rounds: int, mebibytes: int) -> Measured:
     """All figures; in each round everybody does everything once, with nothing there."""
-    trees = {name: scratch / name for name in ("first", "tensors", "header")}
+    trees = {name: scratch / name for name in CHANGES}
     for name, tree in trees.items():
         tree.mkdir()
         for number in range(FILES):
@@ -100,25 +105,26 @@ def measure(scratch: Path, rounds: int, mebibytes: int) -> Measured:
 
 
 def _write(path: Path, file: int, mebibytes: int, name: str) -> None:
-    """A file of one tensor of a MiB after another, of random bytes; every twentieth is another in the changed one."""
+    """A file of one tensor of a MiB after another, of random bytes."""
     import numpy as np
     from safetensors.numpy import save_file
 
+    changes = set(CHANGES[: CHANGES.index(name) + 1])
+
     def tensor(number: int) -> object:
-        changed = name == "tensors" and number % 20 == 0
+        changed = ("file" in changes and file == 0) + ("tensors" in changes and number % 20 == 0)
         return np.random.default_rng([file, number, changed]).integers(0, 2**32, MEBIBYTE // 4, np.uint32)
 
-    tensors = {f"layer.{number:04}": tensor(number) for number in range(mebibytes)}
-    save_file(tensors, path, metadata={"note": "x" * (1000 if name == "header" else 1)})
+    places = range(mebibytes)[:: -1 if "order" in changes else 1]
+    tensors = {f"layer.{place:04}": tensor(number) for place, number in zip(places, range(mebibytes), strict=True)}
+    save_file(tensors, path, metadata={"note": "x" * (1000 if "header" in changes else 1)})
 
 
 def _is_here(peer: type[BigPeer]) -> bool:
-    try:
-        version(peer.package if peer.package != "modelvault" else "modelvault-sdk")
-    except PackageNotFoundError:
+    here = bool(shutil.which(peer.package) or importlib.util.find_spec(peer.package))
+    if not here:
         print(f"{peer.title} is not installed")
-        return False
-    return True
+    return here
 
 
 def _round(peer: type[BigPeer] | None, folder: Path, trees: dict[str, Path]) -> Iterator[tuple[str, Step]]:
@@ -141,7 +147,7 @@ def _asked(peer: type[BigPeer], verb: str, folder: Path, target: Path) -> tuple[
     done = subprocess.run(
         command,
         cwd=ROOT,
-        env=os.environ | ENVIRONMENT | {"MODELVAULT_CACHE": str(folder / "cache")},
+        env=os.environ | ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,

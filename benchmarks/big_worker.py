@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 from pathlib import Path
 from time import perf_counter
@@ -22,7 +23,12 @@ def main() -> None:
     before, begin = _peak(), perf_counter()
     getattr(peer, verb)(Path(tree))
     seconds = perf_counter() - begin
-    print(json.dumps([seconds, _peak() - before]))
+    print(json.dumps([seconds, _children() if peer.commands else _peak() - before]))
+
+
+def _children() -> float:
+    """MiB that were resident at most in a command that was run."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 
 
 def _peak() -> float:
