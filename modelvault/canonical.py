@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NewType, NoReturn, cast
 
 from modelvault.errors import Code, InvalidInput, shown
+from modelvault.secrets import secret_in
 
 __all__ = [
     "RECORD_LIMIT",
@@ -21,9 +22,12 @@ __all__ = [
     "Json",
     "canonical",
     "digest_of",
+    "free_text",
     "frozen",
     "parse",
     "plain",
+    "refuse_secret",
+    "refuse_secrets",
     "storable",
     "within",
 ]
@@ -185,3 +189,43 @@ def storable(value: object, what: str) -> str:
         return str.__str__(cast("str", value)).encode().decode()
     except (TypeError, UnicodeEncodeError) as error:
         raise InvalidInput(f"{what} is Unicode text, not {shown(value)}", code=Code.BAD_VALUE) from error
+
+
+def free_text(value: object, what: str) -> str:
+    """`value` as a plain `str`, as `storable`, if it may stand in a record for ever: no secret is seen in it.
+
+    Raises:
+        InvalidInput: `bad-value`; `secret-found`, and the message does not say it.
+    """
+    text = storable(value, what)
+    refuse_secret(text, what)
+    return text
+
+
+def refuse_secret(text: str, what: str, name: str = "") -> None:
+    """Refuse `text`, which goes by `name`, if it looks like a secret.  Raises InvalidInput `secret-found`."""
+    if kind := secret_in(text, name):
+        raise InvalidInput(
+            f"{what} holds what looks like a secret: {kind}",
+            code=Code.SECRET_FOUND,
+            hint="a record is kept for ever and read by many: take it out, or name where it is kept; if it was stored "
+            "or sent anywhere before, revoke it",
+        )
+
+
+def refuse_secrets(value: Json, what: str) -> None:
+    """Refuse a JSON value that holds a secret anywhere, by its own text or by the name it goes by.
+
+    Raises InvalidInput `secret-found` with the names on the way to it.
+    """
+    members = [(value, what, "")]
+    while members:
+        each, where, name = members.pop()
+        if isinstance(each, str):
+            refuse_secret(each, where, name)
+        elif isinstance(each, dict):
+            for key, member in each.items():
+                refuse_secret(key, f"a name in {where}")
+                members.append((member, f"{where}[{shown(key)!r}]", key))
+        elif isinstance(each, list):
+            members += [(member, where, name) for member in each]

@@ -104,8 +104,10 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:  # a fault of this program, whose traceback goes into the report of it
         import traceback
 
-        traceback.print_exc()
-        return _fail(1, _fault("Unexpected", f"{type(error).__name__}: {error}"), as_json)
+        from modelvault.secrets import redacted
+
+        print(redacted(traceback.format_exc()), file=sys.stderr, end="")
+        return _fail(1, _fault("Unexpected", redacted(f"{type(error).__name__}: {error}")), as_json)
     _say(answer.data) if as_json else _show(answer.view)
     return answer.code
 
@@ -274,6 +276,7 @@ def _vault(given: Given) -> Vault:
     _METRIC,
     _arg("--data", metavar="PATH|URL", action="append", default=[], help="what it was trained on; may be repeated"),
     _arg("--notes", metavar="TEXT", default="", help="what changed, known issues"),
+    _arg("--keep-diff", action="store_true", help="keep what is not committed of the working directory as a patch"),
     _arg("--dry-run", action="store_true", help="write nothing, and say what would be done"),
 )
 def publish(given: Given) -> Answer:
@@ -282,6 +285,7 @@ def publish(given: Given) -> Answer:
 
     label = {"version": given.version, "bump": given.bump, "base": given.base}
     said = {"params": given.param, "metrics": given.metric, "data": given.data, "notes": given.notes}
+    said["keep_diff"] = given.keep_diff
     vault, what = _vault(given), label | said | {"actor": given.actor}
     if given.dry_run:
         return _estimated(vault.publish(given.model, given.path, **what, dry_run=True))

@@ -38,6 +38,8 @@ __all__ = [
 ]
 
 _SHOWN_LIMIT = 200
+_AHEAD = 600
+"""Characters that are looked at beyond: half a secret is one, too."""
 
 
 class Code(StrEnum):
@@ -77,6 +79,7 @@ class Code(StrEnum):
     BAD_KEY = "bad-key"
     BAD_VALUE = "bad-value"
     TOO_LARGE = "too-large"
+    SECRET_FOUND = "secret-found"  # noqa: S105 - a code
     # Unsupported
     NEWER_FORMAT = "newer-format"
     UNKNOWN_FORMAT = "unknown-format"
@@ -96,12 +99,14 @@ class Code(StrEnum):
 
 
 def shown(text: object, limit: int = _SHOWN_LIMIT) -> str:
-    """`text` as it may be printed: control, format and bidirectional characters escaped, at most `limit` characters.
+    """`text` as it may be printed: at most `limit` characters, ``***`` for secrets, what is not printable escaped.
 
     Stored text is written by strangers; it must not be able to move a cursor or forge a line of a log.
     """
+    from modelvault.secrets import redacted  # the errors of a process that sees none cost it nothing
+
     raw = _text(text)
-    cut = raw[:limit]
+    cut = redacted(raw[: limit + _AHEAD])[:limit]
     safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)
     return safe if len(raw) <= limit else safe + "…"
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from modelvault import reference
-from modelvault.canonical import storable
+from modelvault.canonical import free_text, storable
 from modelvault.catalog import Catalog
 from modelvault.errors import Code, Conflict, Corrupt, InvalidInput, NotFound, Refused, shown
 from modelvault.gates import Gate, Proposal, judge, listed
@@ -73,9 +73,9 @@ def reason_given(reason: str) -> str:
     """`reason`, if it says something.
 
     Raises:
-        InvalidInput: `bad-value`.
+        InvalidInput: `bad-value`; `secret-found`.
     """
-    text = storable(reason, "a reason")
+    text = free_text(reason, "a reason")
     if text.strip():
         return text
     raise InvalidInput("a reason is needed: the history keeps it", code=Code.BAD_VALUE, hint='reason="AUC +0.8 pt"')

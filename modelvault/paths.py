@@ -10,7 +10,10 @@ from typing import cast
 
 from modelvault.errors import Code, InvalidInput, shown
 
-__all__ = ["path_text", "portable_path", "portable_paths"]
+__all__ = ["OWN_FOLDER", "is_own", "path_text", "portable_path", "portable_paths"]
+
+OWN_FOLDER = "_modelvault/"
+"""Files of a version that are no part of its object: what is recorded beside it."""
 
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE | re.ASCII)
 _PATH_LIMIT, _SEGMENT_LIMIT = 1024, 255
@@ -69,6 +72,11 @@ def portable_path(path: str) -> str:
             f"the path {shown(path)!r} {fault}", code=Code.BAD_PATH, hint="rename the file: letters, digits, '._-'"
         )
     return path
+
+
+def is_own(path: str) -> bool:
+    """`path` lies in the folder that is reserved for what is recorded of a version, or would on some system."""
+    return f"{path}/".casefold().startswith(OWN_FOLDER)
 
 
 def portable_paths(paths: Iterable[str]) -> None:

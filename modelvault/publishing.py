@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -15,16 +15,27 @@ from modelvault.blobs import Blobs
 from modelvault.blobs.sources import Source, described, sources
 from modelvault.blobs.storing import measured, store_files
 from modelvault.cache.measures import Measures
-from modelvault.canonical import digest_of, plain, storable
+from modelvault.canonical import Json, digest_of, free_text, plain, refuse_secrets, storable
 from modelvault.catalog import Catalog
 from modelvault.errors import AlreadyExists, Code, Conflict, InvalidInput, VaultError, shown
 from modelvault.journal import pauses
+from modelvault.paths import OWN_FOLDER, is_own
 from modelvault.progress import Meter
-from modelvault.provenance import data_ref, environment, git
+from modelvault.provenance import data_refs, environment, provenance
 from modelvault.reference import Level, Number
 from modelvault.stores import Key, KeyMissing, Stages, Taken
 from modelvault.stores.commit import commit
-from modelvault.wire import Claim, File, Manifest, Provenance, Target, read_sealed, record, seal, write_manifest
+from modelvault.wire import (
+    Claim,
+    File,
+    JsonValue,
+    Manifest,
+    Target,
+    read_sealed,
+    record,
+    seal,
+    write_manifest,
+)
 
 __all__ = ["Label", "content", "metrics_of", "publish"]
 
@@ -34,7 +45,7 @@ Found = TypeVar("Found")
 _WORTH_A_LOOK = 1024 * 1024
 """Bytes of a version from which on those before it are looked at for parts that it has, too: less is sent as quickly."""
 
-_INLINE_MANIFEST = 16 * 1024
+_INLINE_MANIFEST = 24 * 1024
 """A manifest of up to this many bytes stands in its claim, and in every move to it: no request of its own."""
 
 
@@ -92,18 +103,25 @@ def content(
     modules: Iterable[str],
     params: Mapping[str, object] | None,
     metrics: Mapping[str, float] | None,
-    data: Sequence[str | os.PathLike[str]],
+    data: Any,
     notes: str,
+    obj: object = None,
 ) -> dict[str, Any]:
-    """The members of a manifest that do not depend on number and files."""
+    """The members of a manifest that do not depend on number and files.
+
+    Raises:
+        InvalidInput: `bad-value`, or `secret-found` in what is to be kept for ever, with the name of the member.
+    """
+    said = cast("dict[str, JsonValue]", plain(_by_name(params, "params")))
+    refuse_secrets(cast("Json", said), "params")
     return {
         "format": format,
-        "params": plain(_by_name(params, "params")),
+        "params": said,
         "metrics": metrics_of(metrics),
-        "data": tuple(data_ref(source) for source in _each(data)),
-        "notes": storable(notes, "notes"),
+        "data": data_refs(data),
+        "notes": free_text(notes, "notes"),
         "environment": environment(modules),
-        "provenance": Provenance(git=commit_here) if (commit_here := git()) else None,
+        "provenance": provenance(obj, said),
     }
 
 
@@ -115,7 +133,7 @@ def metrics_of(metrics: Mapping[str, float] | None) -> dict[str, float]:
     """
     named = _by_name(metrics, "metrics")
     try:
-        return {storable(name, "the name of a metric"): _number(value) for name, value in named.items()}
+        return {free_text(name, "the name of a metric"): _number(value) for name, value in named.items()}
     except (TypeError, ValueError, OverflowError) as error:
         if isinstance(error, InvalidInput):
             raise
@@ -135,15 +153,6 @@ def _by_name(values: Mapping[str, Any] | None, what: str) -> Mapping[str, Any]:
     raise InvalidInput(f"{what} is a dict by name, not {shown(type(given).__name__)}", code=Code.BAD_VALUE)
 
 
-def _each(data: Sequence[str | os.PathLike[str]]) -> Iterable[str | os.PathLike[str]]:
-    if isinstance(data, str | os.PathLike):
-        return [data]
-    given: object = data
-    if isinstance(given, Iterable) and not isinstance(given, bytes):
-        return data
-    raise InvalidInput(f"data is a list of paths and URLs, not {shown(type(given).__name__)}", code=Code.BAD_VALUE)
-
-
 def publish(
     catalog: Catalog,
     root: Path,
@@ -155,16 +164,25 @@ def publish(
     clock: Clock,
     meter: Meter,
     measures: Callable[[], Measures],
+    beside: Mapping[str, Path],
 ) -> tuple[Manifest, Claim]:
-    """Store what lies at `root` as a version.  Commit point: the create of its claim.
+    """Store what lies at `root` as a version, and the files of our own `beside` it.  Commit point: the create of its claim.
 
     Raises:
         AlreadyExists: `version-exists`.
         Conflict: `journal-busy`, others took each number that came next.
     """
     found = sources(root)
+    if taken := next((source.name for source in found if is_own(source.name)), None):
+        raise InvalidInput(
+            f"the path {shown(taken)!r} is reserved",
+            code=Code.BAD_PATH,
+            hint=f"call the folder something else: {OWN_FOLDER} holds what is recorded of a version",
+            ref=model,
+        )
     if not found:
         raise InvalidInput("there are no files to publish", code=Code.BAD_VALUE, ref=model)
+    found = sorted([*found, *(Source(path, name) for name, path in beside.items())], key=lambda one: one.name)
     large = sum(source.size for source in found) >= _WORTH_A_LOOK
     first = (
         large and isinstance(catalog.store, Stages) and not catalog.numbers(model)
@@ -279,8 +297,10 @@ def _same(catalog: Catalog, claim: Claim, manifest: Manifest) -> bool:
 
 
 def _placeless(manifest: Manifest) -> bytes:
+    """The manifest without where its bytes stand, and without how it was made this time."""
     files = tuple(file.model_copy(update={"inline": None, "parts": ()}) for file in manifest.files)
-    return write_manifest(manifest.model_copy(update={"files": files}))
+    made = manifest.provenance and manifest.provenance.model_copy(update={"run": None, "lock": "", "locks": ()})
+    return write_manifest(manifest.model_copy(update={"files": files, "provenance": made}))
 
 
 def _target(blobs: Blobs, manifest: Manifest) -> Target:

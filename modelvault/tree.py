@@ -19,6 +19,7 @@ from modelvault.cache import content_key
 from modelvault.canonical import Digest, storable
 from modelvault.errors import AlreadyExists, Code, Corrupt, InvalidInput, NotFound, StoreError, VaultError, shown
 from modelvault.folder import measured, walk
+from modelvault.paths import OWN_FOLDER
 from modelvault.progress import Meter
 from modelvault.wire import File, Manifest
 
@@ -31,16 +32,20 @@ _READ_ONLY = 0o444
 _WRITERS = 4
 """Files that are written at once: each holds four windows of 8 MiB."""
 _PATH, _SIZE = operator.attrgetter("path"), operator.attrgetter("size")
+_IS_OWN = operator.methodcaller("startswith", OWN_FOLDER)
 _IN_USE = {errno.EBUSY, errno.EINVAL, errno.EXDEV}
 """A folder that is mounted, or that a process is in, is not replaced."""
 
 
 class Tree:
-    """The files of the version whose manifest is `manifest`, with the digest `digest`."""
+    """The files of the object of the version whose manifest is `manifest`, with the digest `digest`."""
 
     def __init__(self, manifest: Manifest, digest: Digest, blobs: Blobs, cache: Callable[[], Cache | None]) -> None:
-        self._files: dict[str, File] = dict(zip(map(_PATH, manifest.files), manifest.files, strict=True))
-        self.size = sum(map(_SIZE, manifest.files))
+        files = manifest.files
+        if any(map(_IS_OWN, map(_PATH, files))):
+            files = tuple(file for file in files if not _IS_OWN(file.path))
+        self._files: dict[str, File] = dict(zip(map(_PATH, files), files, strict=True))
+        self.size = sum(map(_SIZE, files))
         self._digest = digest
         self._blobs = blobs
         self._cache = cache

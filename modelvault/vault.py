@@ -125,7 +125,7 @@ class Draft:
     path: Path
     params: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
-    data: list[str | os.PathLike[str]] = field(default_factory=list)
+    data: list[Any] = field(default_factory=list)
     notes: str = ""
     version: Version | None = None
     """The published version, once the block has been left without an exception."""
@@ -193,8 +193,9 @@ class Vault:
         format: str | None = None,
         params: Mapping[str, object] | None = None,
         metrics: Mapping[str, float] | None = None,
-        data: Sequence[str | os.PathLike[str]] = (),
+        data: Any = (),
         notes: str = "",
+        keep_diff: bool = False,
         actor: str | None = None,
         dry_run: Literal[False] = False,
     ) -> Version: ...
@@ -211,8 +212,9 @@ class Vault:
         format: str | None = None,
         params: Mapping[str, object] | None = None,
         metrics: Mapping[str, float] | None = None,
-        data: Sequence[str | os.PathLike[str]] = (),
+        data: Any = (),
         notes: str = "",
+        keep_diff: bool = False,
         actor: str | None = None,
         dry_run: Literal[True],
     ) -> Estimate: ...
@@ -228,8 +230,9 @@ class Vault:
         format: str | None = None,
         params: Mapping[str, object] | None = None,
         metrics: Mapping[str, float] | None = None,
-        data: Sequence[str | os.PathLike[str]] = (),
+        data: Any = (),
         notes: str = "",
+        keep_diff: bool = False,
         actor: str | None = None,
         dry_run: bool = False,
     ) -> Version | Estimate:
@@ -248,14 +251,17 @@ class Vault:
             format: ``"cloudpickle"``, ``"files"``, ``"numpy"`` or an installed one; chosen by the object if left out.
             params: parameters of the algorithm, of any type; what JSON cannot say is kept as its `repr`.
             metrics: finite numbers by name.
-            data: what it was trained on: paths, which are hashed, or URLs, which are named.
+            data: what it was trained on: paths, which are hashed; URLs, whose stores are asked; tables and arrays in memory.
+                What is known of each, and how, stands in `Version.data`.
             notes: what changed, known issues.
+            keep_diff: keep what is not committed of the working directory, as the file ``_modelvault/changes.patch``.
             actor: who publishes; ``$MODELVAULT_ACTOR`` or the login name if left out.
             dry_run: write nothing, and return an `Estimate` of what would be done; raises what publishing would.
 
         Raises:
             AlreadyExists: `version-exists`, with who published it and when.
-            InvalidInput: a name, number or value is malformed, or the object cannot be stored.
+            InvalidInput: a name, number or value is malformed, or the object cannot be stored; `secret-found`, what would
+                be kept for ever holds what looks like a secret.
         """
         from modelvault.publishing import Label, content
 
@@ -275,11 +281,13 @@ class Vault:
         if isinstance(obj, Path) and chosen.name == "files":
             if not os.path.exists(obj):
                 raise NotFound(f"there is nothing at {shown(obj)}", code=Code.FILE_NOT_FOUND, ref=shown(obj))
-            return publish(model, obj, label, content("files", (), params, metrics, data, notes), actor)
-        with _scratch() as folder:
+            said = content("files", (), params, metrics, data, notes)
+            with _kept(keep_diff) as beside:
+                return publish(model, obj, label, said, actor, beside)
+        with _scratch() as folder, _kept(keep_diff) as beside:
             modules = _dumped(chosen, obj, folder)
-            said = content(chosen.name, modules, params, metrics, data, notes)
-            return publish(model, folder, label, said, actor)
+            said = content(chosen.name, modules, params, metrics, data, notes, obj)
+            return publish(model, folder, label, said, actor, beside)
 
     @contextlib.contextmanager
     def draft(
@@ -289,6 +297,7 @@ class Vault:
         version: str | None = None,
         bump: Level | None = None,
         base: str | None = None,
+        keep_diff: bool = False,
         actor: str | None = None,
     ) -> Iterator[Draft]:
         """Write the files of a new version by hand, in a ``with`` block; on an exception nothing is published.
@@ -302,7 +311,8 @@ class Vault:
             draft = Draft(folder)
             yield draft
             said = content("files", (), draft.params, draft.metrics, draft.data, draft.notes)
-            draft.version = self._publish(model, folder, label, said, actor)
+            with _kept(keep_diff) as beside:
+                draft.version = self._publish(model, folder, label, said, actor, beside)
 
     # --- read ------------------------------------------------------------------------------------------------------
 
@@ -562,7 +572,15 @@ class Vault:
 
     # --- parts of the verbs ----------------------------------------------------------------------------------------
 
-    def _publish(self, model: str, root: Path, label: Label, said: Mapping[str, Any], actor: str | None) -> Version:
+    def _publish(
+        self,
+        model: str,
+        root: Path,
+        label: Label,
+        said: Mapping[str, Any],
+        actor: str | None,
+        beside: Mapping[str, Path],
+    ) -> Version:
         from modelvault import founding, publishing
         from modelvault.provenance import actor as named
 
@@ -583,6 +601,7 @@ class Vault:
                 clock=self._clock,
                 meter=meter,
                 measures=self._measures,
+                beside=beside,
             )
         finally:
             meter.end()
@@ -725,6 +744,22 @@ def _scratch() -> Iterator[Path]:
         raise _no_room(error) from error
     with scratch as folder:
         yield Path(folder)
+
+
+@contextlib.contextmanager
+def _kept(keep_diff: object) -> Iterator[dict[str, Path]]:
+    """What is to be stored beside the object: the changes that are not committed, if they are to be kept and there are any."""
+    from modelvault.provenance import CHANGES, changes
+
+    if not isinstance(keep_diff, bool):
+        raise InvalidInput("keep_diff is True or False", code=Code.BAD_VALUE)
+    patch = changes() if keep_diff else b""
+    if not patch:
+        yield {}
+        return
+    with _scratch() as folder:
+        (folder / "changes").write_bytes(patch)
+        yield {CHANGES: folder / "changes"}
 
 
 def _dumped(format: formats.Format, obj: object, folder: Path) -> tuple[str, ...]:

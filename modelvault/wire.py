@@ -34,11 +34,13 @@ from modelvault.errors import Code, Corrupt, InvalidInput, Unsupported, VaultErr
 from modelvault.paths import portable_path, portable_paths
 
 __all__ = [
+    "Algorithm",
     "Claim",
     "DataRef",
     "Environment",
     "File",
     "Git",
+    "Hardware",
     "JsonValue",
     "Manifest",
     "Move",
@@ -46,6 +48,7 @@ __all__ = [
     "NoteKind",
     "Part",
     "Provenance",
+    "Run",
     "Target",
     "VaultRecord",
     "read_manifest",
@@ -57,6 +60,7 @@ __all__ = [
 
 FILES_LIMIT: Final = 100_000
 TEXT_LIMIT: Final = 64 * 1024
+NAME_LIMIT: Final = 200
 _REPR_LIMIT: Final = 4_000
 _SEAL: Final = re.compile(rb'[{,]"~sha256":"([0-9a-f]{64})"\}\Z')
 _SEAL_LENGTH: Final = len(b',"~sha256":""}') + 64
@@ -100,7 +104,7 @@ _Sha256 = Annotated[str, Field(pattern=_SHA256)]
 _Blob = Annotated[str, Field(pattern=_BLOB)]
 _Txn = Annotated[str, Field(pattern=_TXN)]
 _Text = Annotated[str, Field(max_length=TEXT_LIMIT)]
-_Name = Annotated[str, Field(max_length=200)]
+_Name = Annotated[str, Field(max_length=NAME_LIMIT)]
 _Size = Annotated[int, Field(ge=0, lt=2**63)]
 _Kind = Annotated[str, Field(pattern=r"^[a-z][a-z-]{0,39}$")]
 """Open: a later release may know more kinds, and what it writes must not break the journal for this one."""
@@ -177,13 +181,18 @@ class File(_Record):
 class DataRef(_Record):
     """Data that a model was trained on: named and fingerprinted, not copied.
 
-    `how` says what `digest` is worth: ``sha256`` the bytes were read, ``unread`` they were not.
+    `how` says what is known of it: ``sha256`` the digest of its bytes, ``sha256-tree`` of a folder; ``content`` of a table
+    or array; ``sample`` of some of it; ``etag`` and ``etag-tree`` what its store says, no byte was read; ``size`` nothing
+    but that; ``unread`` nothing.  `rows` and `columns` are those of a table or array.
     """
 
     uri: _Text
     how: _Name
     digest: _Sha256 | None = None
     size: _Size | None = None
+    etag: _Name | None = None
+    rows: _Size | None = None
+    columns: _Size | None = None
 
 
 class Environment(_Record):
@@ -203,10 +212,52 @@ class Git(_Record):
     remote: _Text | None = None
 
 
+class Algorithm(_Record):
+    """What was trained: its class, and the parameters that it was made with, those of estimators within it in a tree.
+
+    An estimator among the `params` is an object of ``class`` and ``params``.  `layers` is the text of a network.
+    """
+
+    name: _Text
+    params: Annotated[dict[str, JsonValue], _Frozen] = {}
+    layers: _Text = ""
+
+
+class Hardware(_Record):
+    """The machine: `memory` in bytes."""
+
+    cpu: _Name = ""
+    cores: _Size | None = None
+    memory: _Size | None = None
+    gpus: tuple[_Name, ...] = ()
+
+
+class Run(_Record):
+    """How it was made, this time: what may differ between two versions of equal content.
+
+    `command` has no secrets: ``***`` stands for them.  `folder` is where it ran, below the root of the repository.  `seeds`
+    are by name, `tracking` are the run and its place in a tracker, such as ``mlflow.run``.
+    """
+
+    command: tuple[_Text, ...] = ()
+    folder: _Text | None = None
+    notebook: _Name | None = None
+    seeds: Annotated[dict[str, int], _Frozen] = {}
+    hardware: Hardware | None = None
+    tracking: Annotated[dict[str, _Text], _Frozen] = {}
+
+
 class Provenance(_Record):
-    """Where a version came from."""
+    """Where a version came from.
+
+    `lock` is the interpreter's whole environment, a requirement a line; `locks` are the lock files beside the code.
+    """
 
     git: Git | None = None
+    algorithm: Algorithm | None = None
+    run: Run | None = None
+    lock: _Text = ""
+    locks: tuple[DataRef, ...] = ()
 
 
 class Manifest(_Record):

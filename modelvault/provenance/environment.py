@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import functools
 import getpass
+import json
 import os
 import platform
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from importlib import metadata
+from pathlib import Path
 
-from modelvault.canonical import storable
-from modelvault.wire import Environment
+from modelvault.canonical import refuse_secret, storable
+from modelvault.folder import measured
+from modelvault.provenance.urls import without_credentials
+from modelvault.wire import TEXT_LIMIT, DataRef, Environment, record
 
-__all__ = ["actor", "environment"]
+__all__ = ["actor", "environment", "lock", "locks"]
+
+_LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pylock.toml", "requirements.txt", "environment.yml")
+
+"""Files that say what is to be installed, by the tools that write them."""
+_DIST_INFO = re.compile(r"(?P<name>[A-Za-z0-9][\w.]*?)-(?P<version>[\w.!+]+)\.(?:dist|egg)-info")
 
 
 def environment(modules: Iterable[str]) -> Environment:
@@ -28,14 +39,64 @@ def environment(modules: Iterable[str]) -> Environment:
     )
 
 
+def lock() -> str:
+    """Every distribution of this interpreter as a requirement, one a line; "" if there is no room for them in a record.
+
+    Names and versions are read off the names of the folders, a hundred times quicker than the metadata in them.
+    """
+    found = dict[str, str]()
+    for folder in sys.path:
+        for name, requirement in _installed(folder or "."):
+            found.setdefault(name, requirement)
+    text = "\n".join(found[name] for name in sorted(found))
+    return text if len(text) <= TEXT_LIMIT else ""
+
+
+def _installed(folder: str) -> Iterator[tuple[str, str]]:
+    with suppress(OSError), os.scandir(folder) as listing:
+        for one in listing:
+            matched = _DIST_INFO.fullmatch(one.name)
+            if matched:
+                name = re.sub(r"[-_.]+", "-", matched["name"]).lower()
+                yield name, f"{name}{_origin(Path(one.path)) or '==' + matched['version']}"
+
+
+def _origin(info: Path) -> str:
+    """`` @ URL`` of a distribution that came from no index, without credentials; "" of any other."""
+    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
+        said = json.loads((info / "direct_url.json").read_bytes())
+        url, vcs = without_credentials(said["url"]), said.get("vcs_info")
+        return f" @ {vcs['vcs']}+{url}@{vcs['commit_id']}" if vcs else f" @ {url}"
+    return ""
+
+
+def locks() -> tuple[DataRef, ...]:
+    """The lock files of the working directory, or of the nearest folder above it that has one, up to the repository's root."""
+    with suppress(OSError):
+        here = Path.cwd()
+        for folder in (here, *here.parents):
+            found = [folder / name for name in _LOCKS if (folder / name).is_file()]
+            if found:
+                return tuple(_lock_file(path, here) for path in found)
+            if (folder / ".git").exists():
+                break
+    return ()
+
+
+def _lock_file(path: Path, here: Path) -> DataRef:
+    size, digest = measured(path)
+    return record(DataRef, uri=os.path.relpath(path, here), how="sha256", digest=digest, size=size)
+
+
 def actor(name: str | None) -> str:
     """`name`, or ``$MODELVAULT_ACTOR``, or the user's login name.
 
     Raises:
-        InvalidInput: `bad-value`, it is no text.
+        InvalidInput: `bad-value`, it is no text; `secret-found`.
     """
     given = storable(name, "an actor") if name is not None else ""
     if named := given or os.environ.get("MODELVAULT_ACTOR"):
+        refuse_secret(named, "the actor")
         return named
     try:
         return getpass.getuser()

@@ -143,7 +143,7 @@ def fill(vault: Vault) -> Vault:
 
 
 def draft(vault: Vault, model: Any, **members: Any) -> None:
-    with vault.draft(model, **{name: members.pop(name) for name in ("version", "bump", "base", "actor")}) as made:
+    with vault.draft(model, **{name: members.pop(name) for name in ("version", "bump", "base", "keep_diff", "actor")}) as made:
         (made.path / "x").write_text("x")
         for name, value in members.items():
             setattr(made, name, value)
@@ -154,11 +154,11 @@ VERBS: dict[str, tuple[Callable[..., object], tuple[str, ...], dict[str, object]
     # name: the call, its arguments by position, and what they are when they are good
     "open": (lambda _, url, **options: modelvault.open(url, **options), ("url",), {"url": "vault", "cache": False, "trust": None, "option": ""}),
     "load_": (lambda _, ref, **options: modelvault.load(ref, **options), ("ref",), {"ref": "m@prod", "vault": "vault"}),
-    "publish": (Vault.publish, ("model", "obj"), {"model": "m", "obj": 1, "base": None, "format": None, "params": None, "metrics": None, "data": (), "notes": "", "actor": None, "dry_run": False} | BUMP),
+    "publish": (Vault.publish, ("model", "obj"), {"model": "m", "obj": 1, "base": None, "format": None, "params": None, "metrics": None, "data": (), "notes": "", "keep_diff": False, "actor": None, "dry_run": False} | BUMP),
     "publish_dry_": (Vault.publish, ("model", "obj"), {"model": "m", "obj": 1, "version": "3.0.0", "dry_run": True}),
     "open_file": (lambda vault, path: vault.version("m@prod").open(path), ("path",), {"path": "object.pkl"}),
     "publish_": (Vault.publish, ("model", "obj"), {"model": "m", "obj": 1, "version": "1.0.0"}),
-    "draft": (draft, ("model",), {"model": "m", "version": None, "base": None, "actor": None, "params": {}, "metrics": {}, "data": [], "notes": ""} | BUMP),
+    "draft": (draft, ("model",), {"model": "m", "version": None, "base": None, "keep_diff": False, "actor": None, "params": {}, "metrics": {}, "data": [], "notes": ""} | BUMP),
     "load": (Vault.load, ("ref",), {"ref": "m@prod"}),
     "fetch": (Vault.fetch, ("ref", "to"), {"ref": "m@prod", "to": "out/{}", "only": ()}),
     "fetch_": (Vault.fetch, ("ref",), {"ref": "m@prod", "only": ()}),

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from modelvault.canonical import canonical, digest_of
 from modelvault.errors import Code, InvalidInput, NotFound
 from modelvault.provenance import actor, data_ref, environment, git
-from modelvault.provenance.data import without_secrets
+from modelvault.provenance.urls import without_credentials
 from modelvault.stores.memory import MemoryStore
 from modelvault.vault import Vault
 
@@ -112,7 +112,7 @@ def test_before_the_first_commit_and_outside_a_repository_there_is_nothing(tmp_p
 def test_without_git_there_is_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert git() is None
-    assert Vault(MemoryStore()).publish("m", 1).provenance is None
+    assert Vault(MemoryStore()).publish("m", 1).provenance.git is None
 
 
 @NO_GIT
@@ -247,7 +247,7 @@ def test_a_url_is_named_without_credentials_query_and_fragment(url, kept):
     user=st.text("ab%", max_size=3), secret=st.text("S:@%3", min_size=1, max_size=6), query=st.text("S=&?", max_size=5)
 )
 def test_no_part_of_a_password_or_signature_is_left(user, secret, query):
-    kept = without_secrets(f"https://{user}:{secret}@host/path?{query}#{query}")
+    kept = without_credentials(f"https://{user}:{secret}@host/path?{query}#{query}")
     assert kept in {"https://host/path", "https://"}
 
 

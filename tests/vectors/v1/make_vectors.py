@@ -122,6 +122,9 @@ EVERYTHING = {
     "data": [
         {"uri": "s3://lake/tx/2026-11.parquet", "how": "unread"},
         {"uri": "train.csv", "how": "sha256", "digest": sha256(b"csv"), "size": 3},
+        {"uri": "s3://lake/tx/2026-10.parquet", "how": "etag", "etag": "9b2cf535f27731c974343645a3985328-7", "size": 70},
+        {"uri": "pandas.DataFrame", "how": "content", "digest": sha256(b"frame"), "rows": 12000, "columns": 7},
+        {"uri": "lake", "how": "of-a-later-release"},
     ],
     "notes": "Merchant features.",
     "environment": {
@@ -130,7 +133,24 @@ EVERYTHING = {
         "platform": "linux-x86_64",
         "packages": {"scikit-learn": "1.9.1"},
     },
-    "provenance": {"git": {"commit": "0" * 40, "dirty": False, "remote": "https://example.org/fraud.git"}},
+    "provenance": {
+        "git": {"commit": "0" * 40, "dirty": False, "remote": "https://example.org/fraud.git"},
+        "algorithm": {
+            "name": "sklearn.pipeline.Pipeline",
+            "params": {"steps": [["scale", {"class": "sklearn.preprocessing._data.StandardScaler", "params": {}}]]},
+            "layers": "Linear(in_features=4, out_features=2)",
+        },
+        "run": {
+            "command": ["python", "train.py", "--api-key", "***"],
+            "folder": "training",
+            "notebook": "train.ipynb",
+            "seeds": {"random_state": 7},
+            "hardware": {"cpu": "Xeon", "cores": 2, "memory": 8589934592, "gpus": ["H100"]},
+            "tracking": {"mlflow.run": "f3"},
+        },
+        "lock": "numpy==2.3.4\nscikit-learn==1.9.1",
+        "locks": [{"uri": "../uv.lock", "how": "sha256", "digest": sha256(b"lock"), "size": 4}],
+    },
 }
 
 
