@@ -23,12 +23,14 @@ __all__ = [
     "Diff",
     "Draft",
     "Estimate",
+    "Finding",
     "Gate",
     "Manifest",
     "Move",
     "Note",
     "Progress",
     "Proposal",
+    "Recipe",
     "Report",
     "Vault",
     "Verdict",
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from modelvault.estimate import Estimate
     from modelvault.gates import Gate, Proposal, Verdict
     from modelvault.progress import Progress
+    from modelvault.provenance.check import Finding
+    from modelvault.provenance.recipe import Recipe
     from modelvault.upkeep.verify import Report
     from modelvault.vault import Draft, Vault, load, open
     from modelvault.version import Version
@@ -54,12 +58,14 @@ _HOME = {
     "Diff": "diff",
     "Draft": "vault",
     "Estimate": "estimate",
+    "Finding": "provenance.check",
     "Gate": "gates",
     "Manifest": "wire",
     "Move": "wire",
     "Note": "wire",
     "Progress": "progress",
     "Proposal": "gates",
+    "Recipe": "provenance.recipe",
     "Report": "upkeep.verify",
     "Vault": "vault",
     "Verdict": "gates",

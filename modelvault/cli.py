@@ -467,6 +467,29 @@ def diff(given: Given) -> Answer:
 
 
 @_verb(
+    "reproduce fraud:1.4.2 -o ./again --check",
+    _REF,
+    _arg(
+        "-o", "--output", metavar="DIR", help="a new or empty folder; default: MODEL-NUMBER, unless it is only a check"
+    ),
+    _arg("--check", action="store_true", help="say what no longer matches in this folder and interpreter"),
+)
+def reproduce(given: Given) -> Answer:
+    """Write the recipe of a version: code, environment, command, data."""
+    recipe = _vault(given).reproduce(given.ref, given.output)
+    path = given.output or (None if given.check else str(recipe.write(Path(recipe.ref.replace(":", "-")))))
+    found = recipe.check() if given.check else []
+    said = recipe.data() | {"path": path}
+    if not given.check:
+        return Answer(said, f"the recipe of {recipe.ref} is in {path}")
+    from modelvault.display.records import finding_card
+
+    fits = all(one.state in {"same", "unknown"} for one in found)
+    said |= {"ok": fits, "findings": [one._asdict() for one in found]}
+    return Answer(said, finding_card(recipe.ref, found), 0 if fits else EXITS[errors.Conflict])
+
+
+@_verb(
     "verify fraud@prod --level presence",
     _arg("ref", metavar="REF", nargs="?", help="a version or alias; if left out, all that the vault holds"),
     _arg("--level", choices=("structure", "presence", "bytes"), default="bytes", help="how deep; default: bytes"),

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from modelvault.gates import Gate
     from modelvault.moving import Who
     from modelvault.partial import PartialFile
+    from modelvault.provenance.recipe import Recipe
     from modelvault.publishing import Label
     from modelvault.upkeep.verify import Report
 
@@ -435,6 +436,30 @@ class Vault:
 
         old, new = (one if isinstance(one, Version) else self.version(one) for one in (a, b))
         return compare(old.manifest, new.manifest)
+
+    def reproduce(self, ref: str, to: str | os.PathLike[str] | None = None) -> Recipe:
+        """How a version was made, and how to make it again.  Nothing that the vault names is run.
+
+        Args:
+            ref: the version.
+            to: a folder that is new or empty, for the recipe as files: ``README.md``, ``recipe.json``, ``run.sh``,
+                ``requirements.txt``, and ``changes.patch`` if it was kept.
+
+        Raises:
+            NotFound: nothing answers to `ref`.
+            AlreadyExists: `target-exists`, `to` is not empty.
+            Corrupt: what is stored is not what was published.
+        """
+        from modelvault.provenance import CHANGES
+        from modelvault.provenance.recipe import Recipe
+
+        folder = None if to is None else Path(path_text(to, "to"))
+        manifest = self.version(ref).manifest
+        kept = next((file for file in manifest.files if file.path == CHANGES), None)
+        recipe = Recipe(manifest, self._catalog.blobs.read(kept) if kept else b"")
+        if folder is not None:
+            recipe.write(folder)
+        return recipe
 
     def verify(self, ref: str | None = None, *, level: Literal["structure", "presence", "bytes"] = "bytes") -> Report:
         """Check what is stored, and report all that is wrong.

@@ -10,7 +10,7 @@ import modelvault
 
 PUBLIC = {
     "modelvault": {
-        "Change", "Diff", "Draft", "Estimate", "Gate", "Manifest", "Move", "Note", "Progress", "Proposal", "Report", "Vault", "Verdict", "Version",
+        "Change", "Diff", "Draft", "Estimate", "Finding", "Gate", "Manifest", "Move", "Note", "Progress", "Proposal", "Recipe", "Report", "Vault", "Verdict", "Version",
         "errors", "load", "open",
     },
     "modelvault.errors": {
@@ -26,7 +26,7 @@ PUBLIC = {
 }  # fmt: skip
 
 VERBS = {
-    "aliases", "diff", "draft", "fetch", "history", "load", "models", "note", "notes", "prefetch", "promote", "publish", "rollback",
+    "aliases", "diff", "draft", "fetch", "history", "load", "models", "note", "notes", "prefetch", "promote", "publish", "reproduce", "rollback",
     "unyank", "url", "verify", "version", "versions", "yank",
 }  # fmt: skip
 

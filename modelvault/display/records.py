@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice, zip_longest
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelvault.diff import Diff
 from modelvault.display.text import Card, Table, columns
 from modelvault.errors import VaultError
 from modelvault.wire import Claim, Manifest, Move, Note
 
+if TYPE_CHECKING:
+    from modelvault.provenance.check import Finding
+
 __all__ = [
     "Published",
     "alias_table",
     "diff_table",
+    "finding_card",
     "history_table",
     "move_card",
     "problem_card",
@@ -25,7 +29,7 @@ __all__ = [
 ]
 
 _NOTHING = "-"
-_FEW = 3
+_FEW, _WIDE = 3, 40
 
 
 class Published(NamedTuple):
@@ -125,6 +129,22 @@ def diff_table(diff: Diff) -> Table:
 def problem_card(summary: str, problems: Iterable[VaultError]) -> Card:
     """What was looked at, and each thing that is wrong."""
     return Card(summary, [(problem.code, [problem.message]) for problem in problems])
+
+
+def finding_card(ref: str, findings: Sequence[Finding]) -> Card:
+    """What is no longer as it was when `ref` was made, and what cannot be told."""
+    rest = [one for one in findings if one.state != "same"]
+    title = f"{ref}: {len(findings) - len(rest)} of {len(findings)} are as they were"
+    sections = {one.section: [each for each in rest if each.section == one.section] for one in rest}
+    rows = {
+        name: [(one.state, one.name, f"{_cut(one.expected)} → {_cut(one.found)}") for one in some]
+        for name, some in sections.items()
+    }
+    return Card(title, [(name, columns(some)) for name, some in rows.items()])
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDE else text[:_WIDE] + "…"
 
 
 def size_text(size: int) -> str:

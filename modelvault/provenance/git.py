@@ -13,7 +13,7 @@ from modelvault.provenance.urls import without_credentials
 from modelvault.secrets import redacted
 from modelvault.wire import Git, record
 
-__all__ = ["changes", "git"]
+__all__ = ["changes", "git", "has_commit", "uncommitted"]
 
 _SECONDS = 10.0
 _SETTINGS = ("config", "-z", "--get-regexp", r"^(remote\.origin\.url|filter\..*)$")
@@ -47,10 +47,7 @@ def changes() -> bytes:
     Raises:
         InvalidInput: `secret-found`, with file and line; `too-large`, more than 16 MiB.
     """
-    quiet = _no_programs(_settings())
-    patch = _output(_DIFF, quiet)
-    unknown = sorted(filter(None, _answer(_UNTRACKED, quiet).split("\0")))
-    lines = [f"# untracked: {shown(name)}" for name in unknown[:_NAMED]]
+    patch = uncommitted()
     if len(patch) > _LIMIT:
         raise InvalidInput(
             f"the changes that are not committed have {len(patch):,} bytes, more than {_LIMIT:,}",
@@ -59,7 +56,21 @@ def changes() -> bytes:
         )
     for name, line, text in _lines(patch.decode("utf-8", "replace")):
         refuse_secret(text, f"line {line} of the changes to {shown(name)} that are not committed")
-    return "".join(f"{line}\n" for line in lines).encode() + patch
+    return patch
+
+
+def uncommitted() -> bytes:
+    """As `changes`, whatever is in it."""
+    quiet = _no_programs(_settings())
+    unknown = sorted(filter(None, _answer(_UNTRACKED, quiet).split("\0")))
+    lines = [f"# untracked: {shown(name)}\n" for name in unknown[:_NAMED]]
+    return "".join(lines).encode() + _output(_DIFF, quiet)
+
+
+def has_commit(commit: str) -> bool:
+    """The repository of the working directory has a commit of this name, which is 40 or 64 hex digits."""
+    known = re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit)
+    return bool(known and _answer(("cat-file", "-t", commit), {}) == "commit")
 
 
 def _lines(patch: str) -> Iterator[tuple[str, int, str]]:

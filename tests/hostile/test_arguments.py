@@ -143,7 +143,9 @@ def fill(vault: Vault) -> Vault:
 
 
 def draft(vault: Vault, model: Any, **members: Any) -> None:
-    with vault.draft(model, **{name: members.pop(name) for name in ("version", "bump", "base", "keep_diff", "actor")}) as made:
+    with vault.draft(
+        model, **{name: members.pop(name) for name in ("version", "bump", "base", "keep_diff", "actor")}
+    ) as made:
         (made.path / "x").write_text("x")
         for name, value in members.items():
             setattr(made, name, value)
@@ -169,6 +171,7 @@ VERBS: dict[str, tuple[Callable[..., object], tuple[str, ...], dict[str, object]
     "history": (Vault.history, ("alias",), {"alias": "m@prod"}),
     "notes": (Vault.notes, ("ref",), {"ref": "m@prod"}),
     "diff": (Vault.diff, ("a", "b"), {"a": "m:1.0.0", "b": "m:1.1.0"}),
+    "reproduce": (Vault.reproduce, ("ref", "to"), {"ref": "m@prod", "to": "out/{}"}),
     "verify": (Vault.verify, ("ref",), {"ref": "m@prod", "level": "presence"}),
     "promote": (Vault.promote, ("alias", "to"), {"alias": "m@prod", "to": "1.0.0", "reason": "x", "expect": None, "gates": (), "actor": None}),
     "rollback": (Vault.rollback, ("alias",), {"alias": "m@prod", "reason": "x", "to": None, "expect": None, "actor": None}),

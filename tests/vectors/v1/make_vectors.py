@@ -122,7 +122,12 @@ EVERYTHING = {
     "data": [
         {"uri": "s3://lake/tx/2026-11.parquet", "how": "unread"},
         {"uri": "train.csv", "how": "sha256", "digest": sha256(b"csv"), "size": 3},
-        {"uri": "s3://lake/tx/2026-10.parquet", "how": "etag", "etag": "9b2cf535f27731c974343645a3985328-7", "size": 70},
+        {
+            "uri": "s3://lake/tx/2026-10.parquet",
+            "how": "etag",
+            "etag": "9b2cf535f27731c974343645a3985328-7",
+            "size": 70,
+        },
         {"uri": "pandas.DataFrame", "how": "content", "digest": sha256(b"frame"), "rows": 12000, "columns": 7},
         {"uri": "lake", "how": "of-a-later-release"},
     ],
