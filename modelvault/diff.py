@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from modelvault.errors import shown
 from modelvault.wire import Manifest
@@ -53,6 +53,7 @@ def _sections(old: Manifest, new: Manifest) -> list[tuple[str, Mapping[str, obje
     return [
         ("metric", old.metrics, new.metrics),
         ("param", old.params, new.params),
+        ("algorithm", _algorithm(old), _algorithm(new)),
         ("data", _data(old), _data(new)),
         ("file", _files(old), _files(new)),
         ("environment", _environment(old), _environment(new)),
@@ -65,8 +66,30 @@ def _sections(old: Manifest, new: Manifest) -> list[tuple[str, Mapping[str, obje
     ]
 
 
+def _algorithm(manifest: Manifest) -> dict[str, object]:
+    found = manifest.provenance.algorithm if manifest.provenance else None
+    return dict(_leaves("", {"class": found.name, "params": found.params})) if found else {}
+
+
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, object]]:
+    """The parameters in a tree of estimators, each by the names on the way to it."""
+    match value:
+        case {"class": kind, "params": dict(params), **rest} if not rest:
+            yield name or "class", kind
+            for param, member in params.items():
+                yield from _leaves(f"{name}.{param}".lstrip("."), member)
+        case [[str(), _, *_], *_] if all(
+            isinstance(step, list) and step and isinstance(step[0], str) for step in value
+        ):
+            for step, *members in value:
+                for member in members:
+                    yield from _leaves(f"{name}.{step}", member)
+        case _:
+            yield name, value
+
+
 def _data(manifest: Manifest) -> dict[str, object]:
-    return {ref.uri: ref.digest or ref.how for ref in manifest.data}
+    return {ref.uri: ref.digest or ref.etag or ref.how for ref in manifest.data}
 
 
 def _files(manifest: Manifest) -> dict[str, object]:

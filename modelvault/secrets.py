@@ -19,35 +19,70 @@ HIDDEN = "***"
 """Stands where a secret was."""
 
 _SHAPES = {
-    "an AWS access key": r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b",
-    "a GitHub token": r"\bgh[pousr]_[A-Za-z0-9]{30,255}|\bgithub_pat_\w{22,255}",
-    "a GitLab token": r"\bgl(?:pat|ptt|dt|rt|rtr|cbt|ft|soat|agent|imt|oas|ffct)-[\w.-]{20,255}",
-    "a Slack token": r"\bxox[abceoprs](?:\.xox[bp])?-[\w-]{10,255}|\bxapp-\d-[\w-]{10,255}",
-    "a webhook": r"\bhooks\.slack\.com/(?:services|workflows)/[\w/+-]{20,255}|\bdiscord(?:app)?\.com/api/webhooks/\d+/[\w-]{20,255}",
-    "a Stripe key": r"\b[sr]k_(?:live|test)_[A-Za-z0-9]{16,255}|\bwhsec_[A-Za-z0-9+/=]{24,255}",
-    "a Google key": r"\bAIza[\w-]{35}|\bya29\.[\w.-]{20,2048}|\bGOCSPX-[\w-]{20,255}",
-    "a private key": r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:(?!-----END )[\s\S])*(?:-----END [A-Z0-9 ]{0,60}-----)?",
-    "an age key": r"\bAGE-SECRET-KEY-1[0-9A-Z]{50,60}",
-    "a JSON web token": r"\beyJ[\w-]{8,4096}\.eyJ[\w-]{8,16384}\.[\w-]{8,4096}",
-    "an Azure key": r"(?i:\b(?:AccountKey|SharedAccessKey|SharedAccessSignature)=)[^\s;\"']{8,2048}",
-    "a signed URL": r"(?i:[?&;](?:sig|signature|x-(?:amz|goog)-(?:signature|security-token|credential))=)[\w%/+=.-]{16,4096}",
-    "an npm token": r"\bnpm_[A-Za-z0-9]{36,255}",
-    "a token of a package index": r"\bpypi-AgE[\w-]{16,512}",
-    "a Hugging Face token": r"\b(?:hf|api_org)_[A-Za-z0-9]{30,255}",
-    "an API key": r"\bsk-(?:ant|proj|svcacct|admin|or-v1|lf)-[\w-]{20,512}|\bsk-(?=[A-Za-z]*\d)[A-Za-z0-9]{32,255}",
-    "a Twilio key": r"\bSK[0-9a-f]{32}\b",
-    "a SendGrid key": r"\bSG\.[\w-]{16,64}\.[\w-]{16,64}",
-    "a Databricks token": r"\bdapi[0-9a-f]{32}(?:-\d)?\b",
-    "a Docker token": r"\bdckr_(?:pat|oat)_[\w-]{20,255}",
-    "a Vault token": r"\bhv[sbr]\.[\w-]{24,512}",
-    "a service token": (
-        r"\bdo[opr]_v1_[0-9a-f]{64}|\bshp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|\bgl(?:sa|c)_[\w=-]{30,255}|\blin_api_\w{32,255}"
-        r"|\bNRAK-[A-Z0-9]{27}|\bsq0(?:atp|csp)-[\w-]{22,64}|\b\d{8,10}:AA[\w-]{33}|\bwandb_v1_\w{20,255}"
+    "an AWS access key": ("akia,asia,abia,acca", r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"),
+    "a GitHub token": (
+        "ghp_,gho_,ghu_,ghs_,ghr_,github_pat_",
+        r"\bgh[pousr]_[A-Za-z0-9]{30,255}|\bgithub_pat_\w{22,255}",
     ),
-    "a password in a URL": r"\b[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s/?#:@\"'<>]{0,255}:(?![$<{*%])[^\s/?#@\"'<>]{1,512}@",
-    "an authorization header": r"(?i:\b(?:bearer|authorization: ?\w+|authorization\W{1,4}basic) +)(?=[A-Za-z._~+/-]*\d)[\w.~+/-]{12,4096}=*",
+    "a GitLab token": (
+        "glpat-,glptt-,gldt-,glrt-,glrtr-,glcbt-,glft-,glsoat-,glagent-,glimt-,gloas-,glffct-",
+        r"\bgl(?:pat|ptt|dt|rt|rtr|cbt|ft|soat|agent|imt|oas|ffct)-[\w.-]{20,255}",
+    ),
+    "a Slack token": ("xox,xapp-", r"\bxox[abceoprs](?:\.xox[bp])?-[\w-]{10,255}|\bxapp-\d-[\w-]{10,255}"),
+    "a webhook": (
+        "hooks.slack.com,webhooks",
+        r"\bhooks\.slack\.com/(?:services|workflows)/[\w/+-]{20,255}|\bdiscord(?:app)?\.com/api/webhooks/\d+/[\w-]{20,255}",
+    ),
+    "a Stripe key": (
+        "_live_,_test_,whsec_",
+        r"\b[sr]k_(?:live|test)_[A-Za-z0-9]{16,255}|\bwhsec_[A-Za-z0-9+/=]{24,255}",
+    ),
+    "a Google key": ("aiza,ya29.,gocspx-", r"\bAIza[\w-]{35}|\bya29\.[\w.-]{20,2048}|\bGOCSPX-[\w-]{20,255}"),
+    "a private key": (
+        "private key",
+        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:(?!-----END )[\s\S])*(?:-----END [A-Z0-9 ]{0,60}-----)?",
+    ),
+    "an age key": ("age-secret-key-", r"\bAGE-SECRET-KEY-1[0-9A-Z]{50,60}"),
+    "a JSON web token": (".eyj", r"\beyJ[\w-]{8,4096}\.eyJ[\w-]{8,16384}\.[\w-]{8,4096}"),
+    "an Azure key": (
+        "key=,signature=",
+        r"(?i:\b(?:AccountKey|SharedAccessKey|SharedAccessSignature)=)[^\s;\"']{8,2048}",
+    ),
+    "a signed URL": (
+        "sig=,signature=,token=,credential=",
+        r"(?i:[?&;](?:sig|signature|x-(?:amz|goog)-(?:signature|security-token|credential))=)[\w%/+=.-]{16,4096}",
+    ),
+    "an npm token": ("npm_", r"\bnpm_[A-Za-z0-9]{36,255}"),
+    "a token of a package index": ("pypi-age", r"\bpypi-AgE[\w-]{16,512}"),
+    "a Hugging Face token": ("hf_,api_org_", r"\b(?:hf|api_org)_[A-Za-z0-9]{30,255}"),
+    "an API key": (
+        "sk-",
+        r"\bsk-(?:ant|proj|svcacct|admin|or-v1|lf)-[\w-]{20,512}|\bsk-(?=[A-Za-z]*\d)[A-Za-z0-9]{32,255}",
+    ),
+    "a Twilio key": ("sk", r"\bSK[0-9a-f]{32}\b"),
+    "a SendGrid key": ("sg.", r"\bSG\.[\w-]{16,64}\.[\w-]{16,64}"),
+    "a Databricks token": ("dapi", r"\bdapi[0-9a-f]{32}(?:-\d)?\b"),
+    "a Docker token": ("dckr_", r"\bdckr_(?:pat|oat)_[\w-]{20,255}"),
+    "a Vault token": ("hvs.,hvb.,hvr.", r"\bhv[sbr]\.[\w-]{24,512}"),
+    "a service token": (
+        "_v1_,shpat_,shpca_,shppa_,shpss_,glsa_,glc_,lin_api_,nrak-,sq0,:aa",
+        (
+            r"\bdo[opr]_v1_[0-9a-f]{64}|\bshp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|\bgl(?:sa|c)_[\w=-]{30,255}|\blin_api_\w{32,255}"
+            r"|\bNRAK-[A-Z0-9]{27}|\bsq0(?:atp|csp)-[\w-]{22,64}|\b\d{8,10}:AA[\w-]{33}|\bwandb_v1_\w{20,255}"
+        ),
+    ),
+    "a password in a URL": (
+        "://",
+        r"\b[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s/?#:@\"'<>]{0,255}:(?![$<{*%])[^\s/?#@\"'<>]{1,512}@",
+    ),
+    "an authorization header": (
+        "bearer,authorization",
+        r"(?i:\b(?:bearer|authorization: ?\w+|authorization\W{1,4}basic) +)(?=[A-Za-z._~+/-]*\d)[\w.~+/-]{12,4096}=*",
+    ),
 }
-"""What issuers promise of their tokens, by what they are called in messages."""
+"""What issuers promise of their tokens, by what they are called in messages: what each has in it, in small letters, and all."""
+
+_SHAPED = [(kind, marks.split(",")) for kind, (marks, _) in _SHAPES.items()]
 
 _STRONG = (
     r"pass(?:word|wd|phrase)|pwd|secret|credentials?|connection_?string|"
@@ -56,6 +91,8 @@ _STRONG = (
 """How the name of a secret ends."""
 _WEAK = r"token|auth|bearer|cookie|jwt|sig"
 """How the name of a secret ends, or of something else: what looks random beside it is one."""
+_MARKS = ("pass", "pwd", "secret", "credential", "connection", "key", "token", "auth", "bearer", "cookie", "jwt", "sig")
+"""What they have in them."""
 
 _NAME = re.compile(r"[\w.-]{0,40}\Z")
 _VALUE = r"\"(?P<double>[^\"\n]{4,512})\"|'(?P<single>[^'\n]{4,512})'|(?P<bare>[^\s\"'`,;&()<>{}\[\]]{4,512})"
@@ -81,10 +118,9 @@ _CONSTANT = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 """As the names of variables are written."""
 
 
-@functools.lru_cache(maxsize=1)
-def _shapes() -> tuple[re.Pattern[str], list[str]]:
-    kinds = list(_SHAPES)
-    return re.compile("|".join(f"(?P<k{n}>{_SHAPES[kind]})" for n, kind in enumerate(kinds))), kinds
+@functools.cache
+def _shape(kind: str) -> re.Pattern[str]:
+    return re.compile(_SHAPES[kind][1], re.ASCII)
 
 
 def secret_in(text: str, name: str = "") -> str:
@@ -116,10 +152,11 @@ def random_looking(text: str) -> bool:
 
 def _spans(text: str) -> Iterator[tuple[int, int, str]]:
     """Begin, end and kind of each secret."""
-    pattern, kinds = _shapes()
-    for match in pattern.finditer(text):
-        yield *match.span(), kinds[int((match.lastgroup or "k0")[1:])]
-    for match in _TELLING.finditer(text):
+    small = text.lower()
+    for kind, marks in _SHAPED:
+        if any(mark in small for mark in marks):  # a hundred times quicker than to try the patterns
+            yield from ((*match.span(), kind) for match in _shape(kind).finditer(text))
+    for match in _TELLING.finditer(text) if any(mark in small for mark in _MARKS) else ():
         group = next(one for one in ("double", "single", "bare") if match[one] is not None)
         prefix = _NAME.search(text, max(0, match.start() - 40), match.start())
         name = (prefix[0] if prefix else "") + match["name"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice, zip_longest
@@ -71,7 +72,10 @@ def version_card(version: Published, aliases: Mapping[str, Move]) -> Card:
     """All that is known of a version."""
     manifest, claim, notes = version
     marks = _marks(version, aliases)
-    data = [(ref.uri, "" if ref.size is None else size_text(ref.size), ref.digest or ref.how) for ref in manifest.data]
+    data = [
+        (ref.uri, "" if ref.size is None else size_text(ref.size), ref.digest or ref.etag or ref.how)
+        for ref in manifest.data
+    ]
     fields = [
         ("published", [f"{_second(claim.created)} by {claim.actor}"]),
         ("digest", [claim.target.digest]),
@@ -188,6 +192,13 @@ def _origin(manifest: Manifest) -> Iterator[tuple[str, list[str]]]:
     if git:
         commit = git.commit + (" and uncommitted changes" if git.dirty else "")
         yield "code", [commit, git.remote] if git.remote else [commit]
+    if manifest.provenance and manifest.provenance.algorithm:
+        yield "algorithm", [manifest.provenance.algorithm.name]
+    run = manifest.provenance.run if manifest.provenance else None
+    if run:
+        yield "command", [shlex.join(run.command)] if run.command else []
+        yield "notebook", [run.notebook] if run.notebook else []
+        yield "run", columns(run.tracking.items())
     if manifest.environment:
         found = manifest.environment
         yield "python", [f"{found.implementation} {found.python}, {found.platform}"]

@@ -31,7 +31,7 @@ class Finding(NamedTuple):
     name: str
     expected: str
     found: str
-    state: State
+    state: Literal["same", "differs", "missing", "unknown"]
 
 
 def check(manifest: Manifest, requirements: Iterable[str], patch: bytes) -> list[Finding]:

@@ -58,13 +58,15 @@ def _installed(folder: str) -> Iterator[tuple[str, str]]:
             matched = _DIST_INFO.fullmatch(one.name)
             if matched:
                 name = re.sub(r"[-_.]+", "-", matched["name"]).lower()
-                yield name, f"{name}{_origin(Path(one.path)) or '==' + matched['version']}"
+                yield name, f"{name}{_origin(one.path + '/direct_url.json') or '==' + matched['version']}"
 
 
-def _origin(info: Path) -> str:
+def _origin(path: str) -> str:
     """`` @ URL`` of a distribution that came from no index, without credentials; "" of any other."""
+    if not os.path.exists(path):
+        return ""
     with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
-        said = json.loads((info / "direct_url.json").read_bytes())
+        said = json.loads(Path(path).read_bytes())
         url, vcs = without_credentials(said["url"]), said.get("vcs_info")
         return f" @ {vcs['vcs']}+{url}@{vcs['commit_id']}" if vcs else f" @ {url}"
     return ""

@@ -67,7 +67,7 @@ def _columns(source: Any) -> Iterator[tuple[str, Any]]:
     """Names and NumPy arrays."""
     match _kind(source):
         case ("pandas", kind):
-            if type(source.index).__name__ != "RangeIndex":
+            if not _counts(source.index):
                 yield "index", source.index.to_numpy()
             frame = source if kind == "DataFrame" else source.to_frame()
             for at, name in enumerate(frame.columns):
@@ -82,6 +82,11 @@ def _columns(source: Any) -> Iterator[tuple[str, Any]]:
                 yield name, column.to_numpy()
         case _:
             yield "", source
+
+
+def _counts(index: Any) -> bool:
+    """Rows are numbered, as they are where nobody said anything."""
+    return type(index).__name__ == "RangeIndex" and (index.start, index.step) == (0, 1)
 
 
 def _width(source: Any, columns: int) -> int:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit, urlunsplit
 
 __all__ = ["without_credentials"]
+
+_HOST = re.compile(r"@(?:[\w-]+\.)+[A-Za-z]{2,}(?::\d+)?(?:/|\Z)")
+"""In the path of a URL: what stands before it is a user or password with a ``/`` in it."""
 
 
 def without_credentials(url: str) -> str:
@@ -17,4 +21,6 @@ def without_credentials(url: str) -> str:
         _ = parts.port  # what looks like one and is none is a piece of a password
     except ValueError:
         return url.partition("://")[0] + "://"
+    if _HOST.search(parts.path):
+        return parts.scheme + "://"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -327,3 +327,31 @@ def test_a_user_without_a_name_is_a_number(monkeypatch):
 def test_an_actor_is_text(name):
     with pytest.raises(InvalidInput):
         actor(name)
+
+
+# --- trackers
+
+
+def test_the_active_run_of_mlflow_is_linked(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    mlflow = pytest.importorskip("mlflow")
+    mlflow.set_tracking_uri((tmp_path / "runs").as_uri())
+    with mlflow.start_run() as active:
+        said = Vault(MemoryStore()).publish("m", 1).provenance.run.tracking
+    assert said["mlflow.run"] == active.info.run_id
+    assert Vault(MemoryStore()).publish("m", 1).provenance.run.tracking == {}
+
+
+def test_the_active_run_of_wandb_is_linked(tmp_path):
+    wandb = pytest.importorskip("wandb")
+    with wandb.init(mode="offline", dir=tmp_path, project="fraud") as active:
+        said = Vault(MemoryStore()).publish("m", 1).provenance.run.tracking
+        assert said["wandb.run"].endswith(active.id)
+
+
+def test_a_booster_tells_its_settings():
+    lightgbm = pytest.importorskip("lightgbm")
+    data = lightgbm.Dataset(np.random.default_rng(1).random((50, 2)), np.arange(50) % 2)
+    model = lightgbm.train({"num_leaves": 5, "verbose": -1, "objective": "binary"}, data, num_boost_round=2)
+    said = Vault(MemoryStore()).publish("m", model).provenance.algorithm
+    assert (said.name, said.params["num_leaves"]) == ("lightgbm.basic.Booster", 5)

@@ -17,7 +17,8 @@ def files(root, ref):
     manifest = json.loads(raw)
     says = [sha256(raw), manifest["record"], manifest["model"], manifest["version"]]
     check(says == [pin["digest"], "manifest/1", model, pin["version"]], "the manifest")
-    return {file["path"]: content(vault, file) for file in manifest["files"]}
+    own = [file for file in manifest["files"] if not file["path"].startswith("_modelvault/")]
+    return {file["path"]: content(vault, file) for file in own}
 
 
 def newest(vault, model, alias):
