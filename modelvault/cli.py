@@ -167,7 +167,9 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
 
     def error(self, message: str) -> NoReturn:
-        raise InvalidInput(message, code=Code.BAD_VALUE, hint=f"see '{self.prog} --help'")
+        from modelvault.secrets import redacted
+
+        raise InvalidInput(redacted(message), code=Code.BAD_VALUE, hint=f"see '{self.prog} --help'")
 
 
 def _given(arguments: list[str]) -> Given:

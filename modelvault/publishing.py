@@ -15,7 +15,7 @@ from modelvault.blobs import Blobs
 from modelvault.blobs.sources import Source, described, sources
 from modelvault.blobs.storing import measured, store_files
 from modelvault.cache.measures import Measures
-from modelvault.canonical import Json, digest_of, free_text, plain, refuse_secrets, storable
+from modelvault.canonical import Json, digest_of, free_text, plain, refuse_secret, refuse_secrets, storable
 from modelvault.catalog import Catalog
 from modelvault.errors import AlreadyExists, Code, Conflict, InvalidInput, VaultError, shown
 from modelvault.journal import pauses
@@ -180,6 +180,7 @@ def publish(
             hint=f"call the folder something else: {OWN_FOLDER} holds what is recorded of a version",
             ref=model,
         )
+    refuse_secret("\n".join(source.name for source in found), "the name of a file")
     if not found:
         raise InvalidInput("there are no files to publish", code=Code.BAD_VALUE, ref=model)
     found = sorted([*found, *(Source(path, name) for name, path in beside.items())], key=lambda one: one.name)

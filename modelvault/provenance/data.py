@@ -40,7 +40,7 @@ def data_refs(sources: Any) -> tuple[DataRef, ...]:
         raise InvalidInput(
             f"data is a list of paths, URLs and tables, not {shown(type(sources).__name__)}", code=Code.BAD_VALUE
         )
-    return tuple(data_ref(source) for source in each)
+    return tuple(parallel(data_ref, each))
 
 
 def data_ref(source: Any) -> DataRef:

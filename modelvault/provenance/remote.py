@@ -41,14 +41,10 @@ def facts(fs: Any, path: str) -> dict[str, Any]:
 
 
 def _ask(fs: Any, path: str, said: list[dict[str, Any]]) -> None:
-    import warnings
-
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            fs, path = (fs, path) if fs is not None else _opened(path)
-            info = fs.info(path)
-            said.append(_folder(fs, path) if info.get("type") == "directory" else _file(fs, path, info))
+        fs, path = (fs, path) if fs is not None else _opened(path)
+        info = fs.info(path)
+        said.append(_folder(fs, path) if info.get("type") == "directory" else _file(fs, path, info))
     except Exception:  # whatever the store, its library or the network raises; it may name a secret, too
         said.append({"how": "unread"})
 

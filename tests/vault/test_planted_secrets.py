@@ -148,6 +148,21 @@ def test_what_a_user_says_is_refused_and_the_message_does_not_repeat_it(batch, v
     unseen(batch, *errors)
 
 
+def test_a_secret_in_the_name_of_a_file_or_in_a_wrong_argument_is_not_repeated(vault, unseen, tmp_path):
+    one = next(one for one in SECRETS if one.kind == "GitHub token")
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / f"{one.text}.json").write_text("{}")
+    with pytest.raises(VaultError) as refusal:
+        vault.publish("m", tmp_path / "files")
+    assert refusal.value.code == Code.SECRET_FOUND
+    for more in ([], ["--json"]):
+        assert (
+            cli.main(["publish", "m", str(tmp_path), "--metric", f"auc={one.text}", "--vault", vault.url, *more]) == 2
+        )
+        assert cli.main(["publish", "m", str(tmp_path), one.text, "--vault", vault.url, *more]) == 2
+    unseen([one], told(refusal.value))
+
+
 def test_what_others_raise_is_shown_without_its_secrets(vault, unseen, monkeypatch, capfd):
     """Gates, models that cannot be stored, faults of the program itself."""
 
