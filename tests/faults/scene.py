@@ -104,7 +104,7 @@ _TRAINED = {
     for seed, name in enumerate(("weights.bin", "vocabulary.bin", "deep/tail.bin"))
 }
 _DRAFTED = {"card.md": _digest(b"A model."), "weights.bin": _digest(BLOB)}
-_MANY = {f"layer{n}": "x" * 100 for n in range(200)}
+_MANY = {f"layer{n}": "x" * 100 for n in range(300)}
 _REASON = "AUC +0.8 pt"
 
 VERBS = [

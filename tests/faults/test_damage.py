@@ -34,7 +34,7 @@ MODELS = {
     "1.2.0": hashlib.shake_256(b"64 KiB").digest(64 * 1024),
     "1.3.0": {"n": 3},
 }
-MANY = {f"layer{n}": "x" * 100 for n in range(150)}
+MANY = {f"layer{n}": "x" * 100 for n in range(300)}
 JOURNAL = layout.journal("fraud", "prod")
 NOTES = layout.notes("fraud", "1.1.0")
 CANARY = layout.journal("fraud", "canary")
