@@ -83,20 +83,20 @@ def test_below_its_root_it_is_the_same_repository(repository, monkeypatch):
     ("url", "kept"),
     [
         ("https://example.org/team/project.git", "https://example.org/team/project.git"),
-        ("https://ada:secret@example.org/team/project.git", "https://example.org/team/project.git"),
-        ("https://ghp_secret@example.org/team/project.git", "https://example.org/team/project.git"),
-        ("https://example.org/project.git?token=secret", "https://example.org/project.git"),
+        ("https://ada:xyzzy@example.org/team/project.git", "https://example.org/team/project.git"),
+        ("https://ghp_xyzzy@example.org/team/project.git", "https://example.org/team/project.git"),
+        ("https://example.org/project.git?token=xyzzy", "https://example.org/project.git"),
         ("ssh://git@example.org:22/project.git", "ssh://example.org:22/project.git"),
         ("git@example.org:team/project.git", "example.org:team/project.git"),
-        ("ada:secret@example.org:team/project.git", "example.org:team/project.git"),
+        ("ada:xyzzy@example.org:team/project.git", "example.org:team/project.git"),
         ("/srv/git/project.git", "/srv/git/project.git"),
-        ("https://ada:se/cret@example.org/x", "https://"),
+        ("https://ada:xy/zzy@example.org/x", "https://"),
     ],
 )
 def test_the_remote_is_kept_without_credentials(url, kept, repository):
     run("config", "remote.origin.url", url)
     assert git().remote == kept
-    assert "secret" not in repr(Vault(MemoryStore()).publish("m", 1).manifest)
+    assert "xyzzy" not in repr(Vault(MemoryStore()).publish("m", 1).manifest)
 
 
 @NO_GIT
@@ -269,9 +269,9 @@ def test_what_is_no_place_of_data_is_invalid(source):
 
 def test_data_is_named_in_the_version(tmp_path):
     (tmp_path / "x.csv").write_text("x")
-    version = Vault(MemoryStore()).publish("m", 1, data=["s3://bucket/x?sig=secret", tmp_path / "x.csv"])
+    version = Vault(MemoryStore()).publish("m", 1, data=["s3://bucket/x?sig=xyzzy", tmp_path / "x.csv"])
     assert [ref.how for ref in version.data] == ["unread", "sha256"]
-    assert "secret" not in repr(version.manifest)
+    assert "xyzzy" not in repr(version.manifest)
     assert [ref.how for ref in Vault(MemoryStore()).publish("m", 1, data="s3://one").data] == ["unread"]
 
 

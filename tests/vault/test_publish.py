@@ -32,7 +32,7 @@ def test_all_that_was_said_is_recorded(vault, tmp_path):
         version="2.0.0-rc.1",
         params={"depth": np.int64(3), "missing": float("nan")},
         metrics={"auc": np.float32(0.5)},
-        data=[tmp_path / "train.csv", "s3://user:secret@lake/tx.parquet?sig=secret"],
+        data=[tmp_path / "train.csv", "s3://user:xyzzy@lake/tx.parquet?sig=xyzzy"],
         notes="Known issue: new merchants.",
         actor="ann",
     )
@@ -41,7 +41,7 @@ def test_all_that_was_said_is_recorded(vault, tmp_path):
     assert again.params == {"depth": 3, "missing": "nan"}
     assert again.metrics == {"auc": 0.5}
     assert [(ref.how, ref.size) for ref in again.data] == [("sha256", 8), ("unread", None)]
-    assert "secret" not in again.manifest.model_dump_json()
+    assert "xyzzy" not in again.manifest.model_dump_json()
     assert (again.notes, again.actor) == ("Known issue: new merchants.", "ann")
 
 
