@@ -37,6 +37,8 @@ class Source:
     """Of the file."""
     parts: tuple[Part, ...] = ()
     """As they lie in the file; none before it is measured."""
+    dtypes: Sequence[str] = ("",)
+    """Of each part: what its bytes are, as `Piece` says it."""
     staged: Content | None = None
     """All of it, where the store has it already under no name."""
     keeps = False
@@ -99,7 +101,9 @@ class Source:
     def _lengths(self, file: Any) -> list[int]:
         if self.size <= _UNCUT:
             return [self.size]
-        return [piece.size for piece in cuts(_reader(file), self.size, ranges=self._ranges)]
+        pieces = cuts(_reader(file), self.size, ranges=self._ranges)
+        self.dtypes = [piece.dtype for piece in pieces]
+        return [piece.size for piece in pieces]
 
     def _hashed(
         self, file: Any, lengths: list[int]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Self, TypeVar
 
-__all__ = ["Aside", "ordered", "parallel"]
+__all__ = ["Aside", "ahead", "ordered", "parallel"]
 
 _WORKERS = 8
+_HELD = 128 * 1024 * 1024
+"""Bytes in memory of what is begun and not taken, where `ahead` is told how many each takes."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -61,6 +64,41 @@ def ordered(work: Callable[[Item], Result], items: Iterable[Item], window: int) 
             yield begun.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def ahead(work: Callable[[Item], Result], items: Iterable[Item], weigh: Callable[[Item], int]) -> Generator[Result]:
+    """What `work` makes of each item, in order, all cores busy with those that follow: one, or more of 128 MiB together.
+
+    `weigh` says how many bytes an item and what is made of it take.  Where the items fail, what was made of those before is
+    given first.
+    """
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    workers, held, failures = min(_WORKERS, os.cpu_count() or 1), 0, list[Exception]()
+    pool, begun = ThreadPoolExecutor(workers), deque[tuple[Future[Result], int]]()
+    try:
+        for item in _until_failure(items, failures):
+            weight = weigh(item)
+            while begun and (len(begun) > 2 * workers or held + weight > _HELD):
+                first, taken = begun.popleft()
+                yield first.result()
+                held -= taken
+            begun.append((pool.submit(work, item), weight))
+            held += weight
+        while begun:
+            yield begun.popleft()[0].result()
+        for failure in failures:
+            raise failure
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _until_failure(items: Iterable[Item], failures: list[Exception]) -> Iterator[Item]:
+    """The items; and what they end with, for what came before is not to be lost."""
+    try:
+        yield from items
+    except Exception as error:  # it is raised later
+        failures.append(error)
 
 
 class Aside:
