@@ -166,9 +166,8 @@ def _frames(coding: _Coding, part: NDArray[Any], base: NDArray[Any] | None) -> I
             words = _zigzag(words - _words(base[spot], width))
         else:
             words = _turned(words, _TURNS[width])
-        octets = words.view("u1").reshape(-1, width)
         for place in reversed(range(width)):
-            yield _packed(octets[:, place].copy(), width)
+            yield _packed((words >> 8 * place).astype("u1"), width)
 
 
 def _decoded(coding: _Coding, frames: memoryview, size: int, base: NDArray[Any] | None) -> NDArray[Any]:
@@ -178,14 +177,18 @@ def _decoded(coding: _Coding, frames: memoryview, size: int, base: NDArray[Any] 
     part: NDArray[Any] = np.empty(size + -size % width, "u1")
     for at in range(0, len(part), _BLOCK):
         words = part[at : at + _BLOCK].view(f"<u{width}")
-        octets = words.view("u1").reshape(-1, width)
-        for place in reversed(range(width)):
+        for place in range(width):
             plane, frames = _unpacked(frames, len(words))
-            octets[:, place] = np.frombuffer(plane, "u1")
+            if place:
+                words <<= 8
+                words |= np.frombuffer(plane, "u1")
+            else:
+                words[:] = np.frombuffer(plane, "u1")
         if base is None:
-            words[:] = _turned(words, -_TURNS[width])
+            _turn_back(words, _TURNS[width])
         else:
-            words[:] = _unzigzag(words) + _words(base[at : at + _BLOCK], width)
+            _unzigzag(words)
+            words += _words(base[at : at + _BLOCK], width)
     if frames:
         raise _damaged(f"{len(frames)} bytes too many")
     return part
@@ -207,10 +210,17 @@ def _words(octets: NDArray[Any], width: int) -> NDArray[Any]:
 
 def _turned(words: NDArray[Any], bits: int) -> NDArray[Any]:
     """Rotated to the left."""
-    left = bits % (8 * words.itemsize)
-    if left:
-        words = words << left | words >> (8 * words.itemsize - left)
+    if bits:
+        words = words << bits | words >> (8 * words.itemsize - bits)
     return words
+
+
+def _turn_back(words: NDArray[Any], bits: int) -> None:
+    """Undo `_turned`, in place: a block stays in the caches of a processor."""
+    if bits:
+        low = words << (8 * words.itemsize - bits)
+        words >>= bits
+        words |= low
 
 
 def _zigzag(differences: NDArray[Any]) -> NDArray[Any]:
@@ -220,8 +230,11 @@ def _zigzag(differences: NDArray[Any]) -> NDArray[Any]:
     return doubled
 
 
-def _unzigzag(words: NDArray[Any]) -> NDArray[Any]:
-    return words >> 1 ^ -(words & 1)
+def _unzigzag(words: NDArray[Any]) -> None:
+    """Undo `_zigzag`, in place."""
+    signs = -(words & 1)
+    words >>= 1
+    words ^= signs
 
 
 # --- frames

@@ -79,7 +79,7 @@ def ahead(work: Callable[[Item], Result], items: Iterable[Item], weigh: Callable
     try:
         for item in _until_failure(items, failures):
             weight = weigh(item)
-            while begun and (len(begun) > 2 * workers or held + weight > _HELD):
+            while begun and (len(begun) > workers or held + weight > _HELD):
                 first, taken = begun.popleft()
                 yield first.result()
                 held -= taken
