@@ -13,7 +13,7 @@ from modelvault.wire import Part
 __all__ = ["decode", "decoded"]
 
 _CHUNK = 1024 * 1024
-"""Bytes of a raw part that are handed on at once: it may be too large to hold."""
+"""Bytes that are handed on at once, as they are held by others for a while; a raw part may be too large to hold at all."""
 
 
 class _Piece(NamedTuple):
@@ -56,11 +56,11 @@ def decoded(
     """
     wanted, begin = _from(parts, begin)
     for data in ahead(_made, _pieces(wanted, fetched), _weight):
-        yield data[begin:] if begin else data
+        yield from (bytes(data[at : at + _CHUNK]) for at in range(begin, len(data), _CHUNK))
         begin = max(begin - len(data), 0)
 
 
-def decode(part: Part, data: bytes, base: bytes = b"") -> bytes:
+def decode(part: Part, data: bytes, base: bytes = b"") -> bytes | memoryview:
     """What `data`, which lies where `part` says, stands for, verified; `base` is what lies where its base is.
 
     Raises as `decoded`.
@@ -72,7 +72,7 @@ def decode(part: Part, data: bytes, base: bytes = b"") -> bytes:
 
     other = decode(part.base, base) if part.base else None
     try:
-        made = bytes(coding.decode(part.enc, data, part.size, other))
+        made = coding.decode(part.enc, data, part.size, other)
     except Corrupt as error:
         where = placed(part)
         message = f"{where.key} does not hold the bytes of {part.digest}: {error.message}"
@@ -81,7 +81,7 @@ def decode(part: Part, data: bytes, base: bytes = b"") -> bytes:
     return made
 
 
-def _made(piece: _Piece) -> bytes:
+def _made(piece: _Piece) -> bytes | memoryview:
     return piece.data if piece.part is None else decode(piece.part, piece.data, piece.base)
 
 
