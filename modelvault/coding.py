@@ -16,9 +16,10 @@ The only module that imports zstd.
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from modelvault.errors import Code, Corrupt, InvalidInput, Unsupported, shown
 
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
 __all__ = ["Coded", "decode", "encode", "require"]
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
+Result = TypeVar("Result")
 
 _BLOCK: Final = 1024 * 1024
+_RUN: Final = 8 * _BLOCK
+"""A part that is larger is coded on several cores; of smaller ones several are under way."""
 _WORTH: Final = 0.97
 _SAMPLE: Final = 64 * 1024
 _SAMPLES: Final = 8
@@ -95,7 +99,8 @@ def encode(raw: Buffer, *, dtype: str = "", base: Buffer | None = None) -> Coded
     enc = _promising(part, _WIDTHS.get(dtype, 1), other)
     if enc is None:
         return None
-    data = b"".join(_frames(_CODINGS[enc], part, other))
+    coding = _CODINGS[enc]
+    data = b"".join(_each(lambda run: b"".join(_frames(coding, part[run], _at(other, run))), _runs(len(part))))
     return Coded(enc, data) if len(data) < _WORTH * len(part) else None
 
 
@@ -175,23 +180,43 @@ def _decoded(coding: _Coding, frames: memoryview, size: int, base: NDArray[Any] 
     np, _ = _tools()
     width = coding.width
     part: NDArray[Any] = np.empty(size + -size % width, "u1")
-    for at in range(0, len(part), _BLOCK):
-        words = part[at : at + _BLOCK].view(f"<u{width}")
-        for place in range(width):
-            plane, frames = _unpacked(frames, len(words))
-            if place:
-                words <<= 8
-                words |= np.frombuffer(plane, "u1")
+    planes = list(_cut(frames, width * len(range(0, len(part), _BLOCK))))
+
+    def decode(run: slice) -> None:
+        for at in range(run.start, min(run.stop, len(part)), _BLOCK):
+            words = part[at : at + _BLOCK].view(f"<u{width}")
+            first = at // _BLOCK * width
+            for place, plane in enumerate(planes[first : first + width]):
+                octets = np.frombuffer(_unpacked(plane, len(words)), "u1")
+                if place:
+                    words <<= 8
+                    words |= octets
+                else:
+                    words[:] = octets
+            if base is None:
+                _turn_back(words, _TURNS[width])
             else:
-                words[:] = np.frombuffer(plane, "u1")
-        if base is None:
-            _turn_back(words, _TURNS[width])
-        else:
-            _unzigzag(words)
-            words += _words(base[at : at + _BLOCK], width)
-    if frames:
-        raise _damaged(f"{len(frames)} bytes too many")
+                _unzigzag(words)
+                words += _words(base[at : at + _BLOCK], width)
+
+    for _ in _each(decode, _runs(len(part))):
+        pass
     return part
+
+
+def _runs(size: int) -> list[slice]:
+    """Blocks that are coded by one thread."""
+    return [slice(at, at + _RUN) for at in range(0, size, _RUN)]
+
+
+def _each(work: Callable[[slice], Result], runs: list[slice]) -> Iterable[Result]:
+    """What `work` makes of each run, in order, on all cores where there are several."""
+    if len(runs) < 2:
+        return map(work, runs)
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(len(runs), os.cpu_count() or 1)) as pool:
+        return list(pool.map(work, runs))
 
 
 def _octets(buffer: Buffer) -> NDArray[Any]:
@@ -253,18 +278,31 @@ def _packed(plane: NDArray[Any], width: int) -> bytes:
     return frame
 
 
-def _unpacked(frames: memoryview, size: int) -> tuple[bytes, memoryview]:
-    """The content of the first frame, which must have `size` bytes, and the frames after it."""
+def _cut(frames: memoryview, count: int) -> Iterator[memoryview]:
+    """So many frames, to which there must be nothing more."""
+    _, zstd = _tools()
+    for _ in range(count):
+        try:
+            length = zstd.get_frame_size(frames)
+        except zstd.ZstdError as error:
+            raise _damaged(shown(error)) from error
+        yield frames[:length]
+        frames = frames[length:]
+    if frames:
+        raise _damaged(f"{len(frames)} bytes too many")
+
+
+def _unpacked(plane: memoryview, size: int) -> bytes:
+    """The content of a frame, which must have `size` bytes."""
     _, zstd = _tools()
     try:
-        length = zstd.get_frame_size(frames)
         frame = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG})
-        content: bytes = frame.decompress(frames[:length], max_length=size + 1)
+        content: bytes = frame.decompress(plane, max_length=size + 1)
     except zstd.ZstdError as error:
         raise _damaged(shown(error)) from error
     if not frame.eof or len(content) != size:
         raise _damaged(f"a frame does not hold {size} bytes")
-    return content, frames[length:]
+    return content
 
 
 def _damaged(what: str) -> Corrupt:

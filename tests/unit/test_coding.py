@@ -87,6 +87,16 @@ def test_blocks_meet(enc, size):
     assert decode(enc, coded(enc, raw, base), size, base) == raw
 
 
+@pytest.mark.parametrize(("dtype", "made"), [("BF16", bf16), ("F32", lambda found: found)])
+def test_runs_on_several_cores_meet(dtype, made):
+    size = 2 * coding._RUN + 5
+    raw, base = (made(one).tobytes()[:size] for one in (tuned(weights(size // 2 + 1)), weights(size // 2 + 1)))
+    for other in (None, base):
+        found = encode(raw, dtype=dtype, base=other)
+        assert found.data == coded(found.enc, raw, other)
+        assert decode(found.enc, found.data, size, other) == raw
+
+
 @pytest.mark.parametrize("dtype", SPECIAL)
 @given(data=st.data())
 def test_special_values_keep_their_bits(dtype, data):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
@@ -276,6 +276,7 @@ def test_progress_counts_what_the_bytes_stand_for(vault, folder, tmp_path):
 lengths = st.lists(st.integers(1, 3_000), max_size=8)
 
 
+@settings(max_examples=30)
 @given(lengths, lengths, st.integers(0, 200), st.integers(0, 200), st.integers(0, 2**32))
 def test_whatever_the_cuts_are_and_whatever_changes_it_comes_back(tmp_path_factory, first, second, changed, cut, seed):
     folder, draws = tmp_path_factory.mktemp("files"), random.Random(seed)
