@@ -25,7 +25,7 @@ from modelvault.coding import encode
 from modelvault.errors import Code, StoreError, VaultError
 from modelvault.folder import ranged
 from modelvault.progress import Meter
-from modelvault.stores import Content, Stages, Store
+from modelvault.stores import Content, Stages, Store, posix
 from modelvault.wire import CODED_LIMIT, File, Part
 
 __all__ = ["bases", "store_coded"]
@@ -217,7 +217,7 @@ def _written(store: Store, pack: _Pack) -> Iterator[Content]:
             file = stack.enter_context(TemporaryFile(prefix="modelvault-", buffering=0))
         for chunk in pack.chunks():
             with _room():
-                file.write(chunk)
+                posix.write(file.fileno(), chunk)
         yield _Spooled(file, pack.size)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import random
 import sys
 from pathlib import Path
@@ -206,6 +207,53 @@ def test_without_the_extra_nothing_is_stored(vault, tmp_path, monkeypatch):
         vault.publish("m", tmp_path / "a", compress=True)
     assert raised.value.code == Code.EXTRA_MISSING
     assert stored(vault) == {}
+
+
+def test_without_room_for_a_temporary_file_nothing_is_stored(tmp_path, monkeypatch):
+    vault = Vault(MemoryStore())
+    (tmp_path / "a").write_bytes(b"words " * 20_000)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(StoreError) as raised:
+        vault.publish("m", tmp_path / "a", compress=True)
+    assert raised.value.code == Code.STORE_DENIED
+    assert "TMPDIR" in raised.value.hint
+    assert stored(vault) == {}
+
+
+def test_on_a_full_disk_nothing_stays(vault, tmp_path, monkeypatch):
+    left, real = [3 * MIB], os.write
+    save_file(tensors(), tmp_path / "a.safetensors")
+
+    def write(file, data):
+        left[0] -= len(data)
+        if left[0] < 0:
+            raise OSError(28, os.strerror(28))
+        return real(file, data)
+
+    with monkeypatch.context() as patch, pytest.raises(StoreError) as raised:
+        patch.setattr(os, "write", write)
+        vault.publish("m", tmp_path / "a.safetensors", compress=True)
+    assert raised.value.code == Code.STORE_FULL
+    assert stored(vault) == {}
+    assert [*tmp_path.rglob(".tmp-*")] == []
+    assert vault.publish("m", tmp_path / "a.safetensors", compress=True).number == "1.0.0"
+
+
+def test_a_file_that_changes_while_it_is_encoded_is_refused(vault, tmp_path, monkeypatch):
+    path = tmp_path / "a.safetensors"
+    save_file(tensors(), path)
+    encode = encoding.encode
+
+    def changing(raw, **said):
+        with open(path, "r+b") as file:
+            file.seek(path.stat().st_size - 1000)
+            file.write(b"!" * 1000)
+        return encode(raw, **said)
+
+    monkeypatch.setattr(encoding, "encode", changing)
+    with pytest.raises(InvalidInput, match="changed"):
+        vault.publish("m", path, compress=True)
+    assert vault.models() == []
 
 
 # --- what comes back
