@@ -121,7 +121,7 @@ def write(path: Path, count: int, step: float, every: int) -> None:
     with open(path, "wb") as out:
         out.write(len(raw).to_bytes(8, "little") + raw)
         for number in range(count):
-            seed = [number, int(every > 0 and number % every == 0)]
+            seed = [number, every if every and number % every == 0 else 0]
             out.write(tensor(seed, "BF16" if number % 2 == 0 else "F32", step))
 
 

@@ -26,7 +26,7 @@ from modelvault.errors import Code, Corrupt, InvalidInput, Unsupported, shown
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Coded", "decode", "encode", "require"]
+__all__ = ["Coded", "decode", "encode", "knows", "require"]
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 Result = TypeVar("Result")
@@ -68,6 +68,11 @@ _CODINGS: Final = {
     **{f"planes{width}+zstd": _Coding(width) for width in (2, 4, 8)},
     **{f"delta{width}+zstd": _Coding(width, on_base=True) for width in (1, 2, 4, 8)},
 }
+
+
+def knows(enc: str) -> bool:
+    """This release can decode it."""
+    return enc in _CODINGS
 
 
 def require() -> None:

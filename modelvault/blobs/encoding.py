@@ -18,6 +18,7 @@ from modelvault.blobs import Blobs
 from modelvault.blobs.content import Stored, Wanted, verified
 from modelvault.blobs.creating import create
 from modelvault.blobs.hashing import Whole
+from modelvault.blobs.plan import bare
 from modelvault.blobs.sources import Source
 from modelvault.blobs.workers import ahead, ordered
 from modelvault.canonical import Digest
@@ -139,7 +140,7 @@ class _Encoder:
         if (base.blob or base.digest) not in self._lying:
             return None
         try:
-            return base, b"".join(self._read(file, at, base))
+            return bare(base), b"".join(self._read(file, at, base))
         except VaultError:  # what cannot be read is no base
             return None
 

@@ -151,8 +151,5 @@ def _digest(pack: Pack) -> Digest:
 
 def _laid(part: Part, at: Part | Fresh, names: Sequence[str]) -> Part:
     """`part` where it lies: where `at` says that it lies, or in the new blob of that number, whose name is in `names`."""
-    if isinstance(at, Part):
-        lies = at.model_copy(update={"blob": _blob(at)})
-    else:
-        lies = part.model_copy(update={"offset": at.offset, "blob": names[at.pack]})
+    lies = at if isinstance(at, Part) else part.model_copy(update={"offset": at.offset, "blob": names[at.pack]})
     return lies.model_copy(update={"blob": None}) if lies.blob == part.digest and lies.enc is None else lies

@@ -487,6 +487,19 @@ def test_a_part_that_lies_of_its_coding_stops_its_file_alone(two_versions, said,
     assert vault.verify("m:1.0.0").ok
 
 
+def test_what_a_record_says_beyond_this_release_is_not_taken_over(two_versions, tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(two_versions[1][1])
+    vault, part = forged(two_versions, colour="red" * 1000)
+    version = vault.publish("m", tmp_path / "model.safetensors", version="1.0.2", compress=True)
+    [again] = [one for one in version.files[0].parts if one.digest == part["digest"]]
+    assert (again.enc, again.offset, again.model_extra) == (part["enc"], part.get("offset", 0), {})
+    vault, part = forged(two_versions, enc="delta4+ans", table="x")
+    version = vault.publish("m", tmp_path / "model.safetensors", version="1.0.2", compress=True)
+    [again] = [one for one in version.files[0].parts if one.digest == part["digest"]]
+    assert again.enc == "delta4+zstd"
+    assert vault.verify("m:1.0.2").ok
+
+
 def test_a_base_that_is_a_difference_itself_is_refused_as_a_record(two_versions):
     vault, part = forged(two_versions)
     vault, _ = forged(two_versions, base=part)
