@@ -303,6 +303,18 @@ def test_every_way_to_read_gives_what_was_published(vault, folder, tmp_path, pla
     assert reader.verify(level="presence").ok
 
 
+def test_on_every_store_a_version_and_its_fine_tune_come_back(reopen, tmp_path):
+    contents = []
+    for number, step in enumerate((0.0, 0.01)):
+        save_file(tensors(step), tmp_path / "model.safetensors")
+        contents.append((tmp_path / "model.safetensors").read_bytes())
+        version = reopen().publish("m", tmp_path / "model.safetensors", version=f"1.0.{number}", compress=True)
+    assert any(part.base for part in version.files[0].parts)
+    for number, content in enumerate(contents):
+        folder = reopen(cache=tmp_path / "another").fetch(f"m:1.0.{number}", tmp_path / f"{number}")
+        assert (folder / "model.safetensors").read_bytes() == content
+
+
 def test_an_array_loads_from_a_cache_mapped_and_from_a_vault_without_one(vault, tmp_path):
     values = np.random.default_rng(0).standard_normal((1500, 1000))
     vault.publish("m", values, compress=True)
