@@ -196,6 +196,7 @@ class Vault:
         data: Sequence[str | os.PathLike[str]] = (),
         notes: str = "",
         actor: str | None = None,
+        compress: bool = False,
         dry_run: Literal[False] = False,
     ) -> Version: ...
 
@@ -214,6 +215,7 @@ class Vault:
         data: Sequence[str | os.PathLike[str]] = (),
         notes: str = "",
         actor: str | None = None,
+        compress: bool = False,
         dry_run: Literal[True],
     ) -> Estimate: ...
 
@@ -231,6 +233,7 @@ class Vault:
         data: Sequence[str | os.PathLike[str]] = (),
         notes: str = "",
         actor: str | None = None,
+        compress: bool = False,
         dry_run: bool = False,
     ) -> Version | Estimate:
         """Store `obj` as a new version of `model`, for ever.  Commit point: the create of the version's claim.
@@ -251,20 +254,28 @@ class Vault:
             data: what it was trained on: paths, which are hashed, or URLs, which are named.
             notes: what changed, known issues.
             actor: who publishes; ``$MODELVAULT_ACTOR`` or the login name if left out.
+            compress: store what is new smaller, where that pays: weights by planes and Zstandard, fine-tuned ones as the
+                difference to the version before.  Readers need the extra ``compress``, too.
             dry_run: write nothing, and return an `Estimate` of what would be done; raises what publishing would.
 
         Raises:
             AlreadyExists: `version-exists`, with who published it and when.
             InvalidInput: a name, number or value is malformed, or the object cannot be stored.
+            Unsupported: `extra-missing`, to compress takes an extra.
         """
         from modelvault.publishing import Label, content
 
         model = reference.model_name(model)
         label = Label(version, bump, base)
-        given: object = dry_run
-        if not isinstance(given, bool):
-            raise InvalidInput("dry_run is True or False", code=Code.BAD_VALUE)
-        publish = self._rehearsed if dry_run else self._publish
+        flags: list[tuple[str, object]] = [("dry_run", dry_run), ("compress", compress)]
+        for name, given in flags:
+            if not isinstance(given, bool):
+                raise InvalidInput(f"{name} is True or False", code=Code.BAD_VALUE)
+        if compress:
+            from modelvault import coding
+
+            coding.require()
+        publish = partial(self._rehearsed if dry_run else self._publish, compress=compress)
         if isinstance(obj, str) and len(obj) < _PATH_LIMIT and os.path.exists(obj.replace("\0", "")):
             raise InvalidInput(
                 "a text that names a file: is it the file that is meant?",
@@ -562,7 +573,16 @@ class Vault:
 
     # --- parts of the verbs ----------------------------------------------------------------------------------------
 
-    def _publish(self, model: str, root: Path, label: Label, said: Mapping[str, Any], actor: str | None) -> Version:
+    def _publish(
+        self,
+        model: str,
+        root: Path,
+        label: Label,
+        said: Mapping[str, Any],
+        actor: str | None,
+        *,
+        compress: bool = False,
+    ) -> Version:
         from modelvault import founding, publishing
         from modelvault.provenance import actor as named
 
@@ -583,12 +603,13 @@ class Vault:
                 clock=self._clock,
                 meter=meter,
                 measures=self._measures,
+                compress=compress,
             )
         finally:
             meter.end()
         return Version(manifest, claim, self)
 
-    def _rehearsed(self, *publication: Any) -> Estimate:
+    def _rehearsed(self, *publication: Any, compress: bool) -> Estimate:
         """What `_publish` would do with the same arguments."""
         from modelvault.estimate import Rehearsal, estimated
 
@@ -596,7 +617,7 @@ class Vault:
         vault = Vault(
             store, cache=self._cached_in, single_writer=self._single_writer, progress=False, clock=self._clock
         )
-        version = vault._publish(*publication)
+        version = vault._publish(*publication, compress=compress)
         return estimated(version.manifest, version.claim, store)
 
     def _read_anew(self) -> Catalog:
