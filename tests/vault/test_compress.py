@@ -195,6 +195,16 @@ def test_an_estimate_says_what_it_would_be_when_it_is_coded(vault, added, tmp_pa
     assert said.shared + MIB == said.size
 
 
+def test_of_a_file_that_is_not_read_again_the_dtypes_are_known_too(tmp_path):
+    save_file(tensors(), tmp_path / "a.safetensors")
+    [read], [recalled] = sources.sources(tmp_path / "a.safetensors"), sources.sources(tmp_path / "a.safetensors")
+    read.measure()
+    recalled.digest = read.digest
+    recalled._divide([(part.digest, part.size, dtype) for part, dtype in zip(read.parts, read.dtypes, strict=True)])
+    assert recalled.dtypes == ["", *["F32"] * 4, *["F16"] * 2]
+    assert recalled.parts == read.parts
+
+
 def test_compress_is_true_or_false(vault, tmp_path):
     with pytest.raises(InvalidInput):
         vault.publish("m", tmp_path, compress="zstd")
