@@ -279,6 +279,7 @@ def _vault(given: Given) -> Vault:
     _arg("--data", metavar="PATH|URL", action="append", default=[], help="what it was trained on; may be repeated"),
     _arg("--notes", metavar="TEXT", default="", help="what changed, known issues"),
     _arg("--keep-diff", action="store_true", help="keep what is not committed of the working directory as a patch"),
+    _arg("--compress", action="store_true", help="store what is new smaller, where that pays"),
     _arg("--dry-run", action="store_true", help="write nothing, and say what would be done"),
 )
 def publish(given: Given) -> Answer:
@@ -288,7 +289,7 @@ def publish(given: Given) -> Answer:
     label = {"version": given.version, "bump": given.bump, "base": given.base}
     said = {"params": given.param, "metrics": given.metric, "data": given.data, "notes": given.notes}
     said["keep_diff"] = given.keep_diff
-    vault, what = _vault(given), label | said | {"actor": given.actor}
+    vault, what = _vault(given), label | said | {"actor": given.actor, "compress": given.compress}
     if given.dry_run:
         return _estimated(vault.publish(given.model, given.path, **what, dry_run=True))
     version = vault.publish(given.model, given.path, **what)
@@ -301,7 +302,7 @@ def _estimated(estimate: Estimate) -> Answer:
     from modelvault.display.records import size_text
     from modelvault.display.text import Card
 
-    sizes = [(name, [size_text(getattr(estimate, name))]) for name in ("size", "new", "shared", "inline")]
+    sizes = [(name, [size_text(getattr(estimate, name))]) for name in ("size", "new", "saved", "shared", "inline")]
     counts = [(name, [str(getattr(estimate, name))]) for name in ("files", "blobs", "requests")]
     return Answer(asdict(estimate), Card(f"{estimate.model}:{estimate.number} would be published", sizes + counts))
 

@@ -26,6 +26,8 @@ class Estimate:
     """The bytes of all files: those that are new, shared and inline."""
     new: int
     """Bytes that would be stored."""
+    saved: int
+    """Bytes more that they would be, if they were not compressed."""
     shared: int
     """Bytes that the vault has already, or that two of the files have in common."""
     inline: int
@@ -71,13 +73,16 @@ def estimated(manifest: Manifest, claim: Claim, store: Rehearsal) -> Estimate:
     blob = claim.target.blob
     new = sum(blobs.values()) - (blobs.get(layout.blob(blob), 0) if blob else 0)
     inline = sum(file.size for file in manifest.files if file.inline is not None)
+    made = {(part.blob or part.digest, part.offset): part for file in manifest.files for part in file.parts}
+    meant = sum(part.size for (name, _), part in made.items() if layout.blob(name) in blobs)
     return Estimate(
         model=manifest.model,
         number=manifest.version,
         files=len(manifest.files),
         size=manifest.size,
         new=new,
-        shared=manifest.size - inline - new,
+        saved=meant - new,
+        shared=manifest.size - inline - meant,
         inline=inline,
         blobs=len(blobs),
         requests=len(store.operations),

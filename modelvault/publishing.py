@@ -165,6 +165,7 @@ def publish(
     meter: Meter,
     measures: Callable[[], Measures],
     beside: Mapping[str, Path],
+    compress: bool = False,
 ) -> tuple[Manifest, Claim]:
     """Store what lies at `root` as a version, and the files of our own `beside` it.  Commit point: the create of its claim.
 
@@ -186,20 +187,23 @@ def publish(
     found = sorted([*found, *(Source(path, name) for name, path in beside.items())], key=lambda one: one.name)
     large = sum(source.size for source in found) >= _WORTH_A_LOOK
     first = (
-        large and isinstance(catalog.store, Stages) and not catalog.numbers(model)
+        large and not compress and isinstance(catalog.store, Stages) and not catalog.numbers(model)
     )  # with nothing to share bytes with
     make = partial(record, Manifest, model=model, **content)
     blobs = catalog.blobs.metered(meter)
     with measured(blobs, found, measures() if large else Measures(), stage=first):
         likely = partial(_likely, catalog, model, label) if large and not first else tuple
-        return _labelled(catalog, blobs, found, make, likely, model=model, label=label, actor=actor, clock=clock)
+        store = partial(store_files, blobs, found, compress=compress)
+        return _labelled(
+            catalog, described(found), make, store, likely, model=model, label=label, actor=actor, clock=clock
+        )
 
 
 def _labelled(
     catalog: Catalog,
-    blobs: Blobs,
-    found: list[Source],
+    files: tuple[File, ...],
     make: Callable[..., Manifest],
+    store: Callable[[tuple[File, ...], Iterable[File]], tuple[File, ...]],
     likely: Callable[[], Iterable[File]],
     *,
     model: str,
@@ -207,8 +211,8 @@ def _labelled(
     actor: str,
     clock: Clock,
 ) -> tuple[Manifest, Claim]:
-    """Store what was measured, under the first number that is free."""
-    files, stored = described(found), False
+    """Store what was measured, the `files`, under the first number that is free."""
+    stored = False
     if label.exact and any(file.parts for file in files):
         _spare_the_upload(catalog, make(version=label.number(model, ()), files=files))
     for pause in pauses():
@@ -220,7 +224,7 @@ def _labelled(
         number = label.number(model, numbers)
         make(version=number, files=files)  # refuses what cannot be recorded before anything is stored
         if not stored:
-            files, stored = store_files(blobs, found, files, likely()), True
+            files, stored = store(files, likely()), True
         try:
             return _take(catalog, make(version=number, files=files), actor, clock, exact=label.exact)
         except Taken:

@@ -198,6 +198,7 @@ class Vault:
         notes: str = "",
         keep_diff: bool = False,
         actor: str | None = None,
+        compress: bool = False,
         dry_run: Literal[False] = False,
     ) -> Version: ...
 
@@ -217,6 +218,7 @@ class Vault:
         notes: str = "",
         keep_diff: bool = False,
         actor: str | None = None,
+        compress: bool = False,
         dry_run: Literal[True],
     ) -> Estimate: ...
 
@@ -235,6 +237,7 @@ class Vault:
         notes: str = "",
         keep_diff: bool = False,
         actor: str | None = None,
+        compress: bool = False,
         dry_run: bool = False,
     ) -> Version | Estimate:
         """Store `obj` as a new version of `model`, for ever.  Commit point: the create of the version's claim.
@@ -257,21 +260,29 @@ class Vault:
             notes: what changed, known issues.
             keep_diff: keep what is not committed of the working directory, as the file ``_modelvault/changes.patch``.
             actor: who publishes; ``$MODELVAULT_ACTOR`` or the login name if left out.
+            compress: store what is new smaller, where that pays: weights by planes and Zstandard, fine-tuned ones as the
+                difference to the version before.  Readers need the extra ``compress``, too.
             dry_run: write nothing, and return an `Estimate` of what would be done; raises what publishing would.
 
         Raises:
             AlreadyExists: `version-exists`, with who published it and when.
             InvalidInput: a name, number or value is malformed, or the object cannot be stored; `secret-found`, what would
                 be kept for ever holds what looks like a secret.
+            Unsupported: `extra-missing`, to compress takes an extra.
         """
         from modelvault.publishing import Label, content
 
         model = reference.model_name(model)
         label = Label(version, bump, base)
-        given: object = dry_run
-        if not isinstance(given, bool):
-            raise InvalidInput("dry_run is True or False", code=Code.BAD_VALUE)
-        publish = self._rehearsed if dry_run else self._publish
+        flags: list[tuple[str, object]] = [("dry_run", dry_run), ("compress", compress)]
+        for name, given in flags:
+            if not isinstance(given, bool):
+                raise InvalidInput(f"{name} is True or False", code=Code.BAD_VALUE)
+        if compress:
+            from modelvault import coding
+
+            coding.require()
+        publish = partial(self._rehearsed if dry_run else self._publish, compress=compress)
         if isinstance(obj, str) and len(obj) < _PATH_LIMIT and os.path.exists(obj.replace("\0", "")):
             raise InvalidInput(
                 "a text that names a file: is it the file that is meant?",
@@ -605,6 +616,8 @@ class Vault:
         said: Mapping[str, Any],
         actor: str | None,
         beside: Mapping[str, Path],
+        *,
+        compress: bool = False,
     ) -> Version:
         from modelvault import founding, publishing
         from modelvault.provenance import actor as named
@@ -627,12 +640,13 @@ class Vault:
                 meter=meter,
                 measures=self._measures,
                 beside=beside,
+                compress=compress,
             )
         finally:
             meter.end()
         return Version(manifest, claim, self)
 
-    def _rehearsed(self, *publication: Any) -> Estimate:
+    def _rehearsed(self, *publication: Any, compress: bool) -> Estimate:
         """What `_publish` would do with the same arguments."""
         from modelvault.estimate import Rehearsal, estimated
 
@@ -640,7 +654,7 @@ class Vault:
         vault = Vault(
             store, cache=self._cached_in, single_writer=self._single_writer, progress=False, clock=self._clock
         )
-        version = vault._publish(*publication)
+        version = vault._publish(*publication, compress=compress)
         return estimated(version.manifest, version.claim, store)
 
     def _read_anew(self) -> Catalog:

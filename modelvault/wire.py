@@ -61,6 +61,7 @@ __all__ = [
 FILES_LIMIT: Final = 100_000
 TEXT_LIMIT: Final = 64 * 1024
 NAME_LIMIT: Final = 200
+CODED_LIMIT: Final = 64 * 1024 * 1024
 _REPR_LIMIT: Final = 4_000
 _SEAL: Final = re.compile(rb'[{,]"~sha256":"([0-9a-f]{64})"\}\Z')
 _SEAL_LENGTH: Final = len(b',"~sha256":""}') + 64
@@ -106,6 +107,8 @@ _Txn = Annotated[str, Field(pattern=_TXN)]
 _Text = Annotated[str, Field(max_length=TEXT_LIMIT)]
 _Name = Annotated[str, Field(max_length=NAME_LIMIT)]
 _Size = Annotated[int, Field(ge=0, lt=2**63)]
+_Coding = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]{0,39}$")]
+"""Open, too: what a release does not know stops it only where it has to decode."""
 _Kind = Annotated[str, Field(pattern=r"^[a-z][a-z-]{0,39}$")]
 """Open: a later release may know more kinds, and what it writes must not break the journal for this one."""
 _Seq = Annotated[int, Field(ge=1, lt=9_999_999_999)]
@@ -136,19 +139,39 @@ class _Record(BaseModel):
 class Part(_Record):
     """A verified range of a blob: `size` bytes at `offset` of `blob`, whose digest is `digest`.
 
-    `blob` is left out where it is named by the part's own digest, `offset` where it is 0.
+    `blob` is left out where it is named by the part's own digest, `offset` where it is 0.  Where it is coded (`enc`),
+    `stored` bytes lie there, and stand for the part, with those of `base` where the coding needs another part.
     """
 
     digest: _AnyDigest
     size: _Size
     offset: _Size = 0
     blob: _Blob | None = None
+    enc: _Coding | None = None
+    stored: _Size | None = None
+    base: Part | None = None
 
     @model_validator(mode="after")
     def _names_a_blob(self) -> Self:
-        if self.blob is None and not self.digest.startswith("sha256:"):
-            raise ValueError("a part whose digest is no sha256 must name its blob")
+        if self.blob is None and not (self.digest.startswith("sha256:") and self.enc is None):
+            raise ValueError("a part that is coded, or whose digest is no sha256, must name its blob")
         return self
+
+    @model_validator(mode="after")
+    def _decodes_in_bounds(self) -> Self:
+        if self.enc is None:
+            if self.stored is not None or self.base is not None:
+                raise ValueError("a part that is not coded has neither a stored length nor a base")
+        elif self.stored is None or not self.stored <= self.size <= CODED_LIMIT:
+            raise ValueError("a coded part is at most 64 MiB, and says in how many bytes, not more, it is stored")
+        elif self.base is not None and (self.base.base is not None or self.base.size != self.size):
+            raise ValueError("a base is as large as what is coded on it, and has no base of its own")
+        return self
+
+    @property
+    def length(self) -> int:
+        """The bytes that lie in the blob."""
+        return self.size if self.stored is None else self.stored
 
 
 class File(_Record):

@@ -142,10 +142,11 @@ class Blobs:
             out.writelines(self.chunks(file))
 
     def present(self, part: Part) -> bool:
-        """The blob of `part` is there, and long enough."""
+        """The blob of `part` is there, and long enough; so is that of its base, if it has one."""
         key = Key(layout.blob(part.blob or part.digest))
         found = next(iter(self.store.list(key, limit=1)), None)
-        return found is not None and found.key == key and found.size >= part.offset + part.size
+        there = found is not None and found.key == key and found.size >= part.offset + part.length
+        return there and (part.base is None or self.present(part.base))
 
     def blob(self, name: str, size: int) -> bytes:
         """All bytes of a small blob, verified by its name.  Raises as `chunks`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 from modelvault import layout
@@ -14,7 +15,7 @@ from modelvault.stores import Key, KeyMissing, Span, Store
 from modelvault.stores.port import Local
 from modelvault.wire import Part
 
-__all__ = ["WINDOWS", "Range", "Stored", "Wanted", "check", "verified", "window"]
+__all__ = ["WINDOWS", "Range", "Stored", "Wanted", "check", "placed", "verified", "window"]
 
 _WINDOW = 8 * 1024 * 1024
 """Bytes that are asked for at once."""
@@ -51,8 +52,11 @@ class Stored:
     def __init__(self, store: Store, wanted: Wanted, at: Key | None = None, windows: int = WINDOWS) -> None:
         self._store = store
         self._wanted = wanted
+        self._coded = at is None and any(part.enc for part in wanted.parts)
         self._ranges = (
-            [_range(part) for part in wanted.parts] if at is None else [Range(at, 0, wanted.size, wanted.digest)]
+            [placed(part) for part in wanted.parts if part.enc is None]
+            if at is None
+            else [Range(at, 0, wanted.size, wanted.digest)]
         )
         self._windows = windows
         self.size = wanted.size
@@ -77,8 +81,16 @@ class Stored:
                 raise self._mismatch() if begin else self._damage()
 
     def raw(self, begin: int = 0) -> Iterator[bytes]:
-        """The bytes from `begin` on, not verified."""
-        return self._fetched(_past(begin, self._ranges))
+        """The bytes from `begin` on, not verified, but for those of coded parts."""
+        return self._decoded(begin) if self._coded else self._fetched(_past(begin, self._ranges))
+
+    def _decoded(self, begin: int) -> Iterator[bytes]:
+        from modelvault.blobs.decoding import decoded
+
+        fetched = partial(self._fetched, arrived=lambda _: self.arrived(0))  # what counts is what it stands for
+        for chunk in decoded(self._wanted.parts, begin, fetched):
+            self.arrived(len(chunk))
+            yield chunk
 
     def _damage(self) -> Corrupt:
         """What is wrong with it: the first part that is not what it should be, or their sum."""
@@ -99,18 +111,19 @@ class Stored:
             ref=self._wanted.name,
         )
 
-    def _fetched(self, ranges: Iterable[Range]) -> Iterator[bytes]:
+    def _fetched(self, ranges: Iterable[Range], arrived: Callable[[int], object] | None = None) -> Iterator[bytes]:
         """The bytes of the ranges: of a store that answers from far away several windows ahead."""
+        counted = partial(self._window, arrived=arrived or self.arrived)
         if isinstance(self._store, Local):
             for range in _windows(ranges, _NEAR):
-                yield from self._window(range)
+                yield from counted(range)
         else:
-            for chunks in ordered(self._window, _windows(ranges, _WINDOW), self._windows):
+            for chunks in ordered(counted, _windows(ranges, _WINDOW), self._windows):
                 yield from chunks
 
-    def _window(self, range: Range) -> list[bytes]:
+    def _window(self, range: Range, arrived: Callable[[int], object]) -> list[bytes]:
         try:
-            return window(self._store, range, self.arrived)
+            return window(self._store, range, arrived)
         except StoreError as error:
             self.failure = error
             raise
@@ -128,7 +141,7 @@ def verified(parts: Iterable[Part], coming: Iterator[bytes]) -> Iterator[bytes]:
             held += chunk
         data = bytes(memoryview(held)[: part.size])
         del held[: part.size]
-        check(_range(part), data)
+        check(placed(part), data)
         yield data
 
 
@@ -156,8 +169,9 @@ def window(store: Store, range: Range, arrived: Callable[[int], object] = lambda
     return chunks
 
 
-def _range(part: Part) -> Range:
-    return Range(Key(layout.blob(part.blob or part.digest)), part.offset, part.size, part.digest)
+def placed(part: Part) -> Range:
+    """Where the bytes of `part` lie, coded or not, and the digest of what they stand for."""
+    return Range(Key(layout.blob(part.blob or part.digest)), part.offset, part.length, part.digest)
 
 
 def check(range: Range, data: bytes | memoryview) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from modelvault import coding
 from modelvault.blobs.sources import Source
 from modelvault.wire import File, Part
 
-__all__ = ["Fresh", "Pack", "Plan", "known", "plan"]
+__all__ = ["Fresh", "Pack", "Plan", "bare", "known", "plan"]
 
 _SMALL = 128 * 1024
 """A file of fewer bytes goes into the pack of its version."""
@@ -61,9 +62,22 @@ class Plan(NamedTuple):
 
 
 def known(files: Iterable[File]) -> dict[str, Part]:
-    """The parts of published files, by digest: where their bytes lie already."""
+    """The parts of published files, by digest: where their bytes lie already, coded in no way but those of this release."""
     parts = (part for file in files for part in file.parts)
-    return {part.digest: part.model_copy(update={"blob": part.blob or part.digest}) for part in parts}
+    return {part.digest: bare(part) for part in parts if part.enc is None or coding.knows(part.enc)}
+
+
+def bare(part: Part) -> Part:
+    """`part` without members that this release does not know, naming its blob."""
+    return Part(
+        digest=part.digest,
+        size=part.size,
+        offset=part.offset,
+        blob=part.blob or part.digest,
+        enc=part.enc,
+        stored=part.stored,
+        base=part.base and bare(part.base),
+    )
 
 
 def plan(found: Sequence[Source], there: Mapping[str, Part]) -> Plan:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from modelvault.blobs.hashing import PARTS, Whole, hasher_of
-from modelvault.blobs.workers import ahead
+from modelvault.blobs.workers import prefetched
 from modelvault.cache.measures import Measure, Measures
 from modelvault.canonical import Digest
 from modelvault.cuts import Piece, RandomAccess, Range, cuts, external
@@ -45,6 +45,8 @@ class Source:
     """Of the file."""
     parts: tuple[Part, ...] = ()
     """As they lie in the file; none before it is measured."""
+    dtypes: Sequence[str] = ("",)
+    """Of each part: what its bytes are, as `Piece` says it."""
     staged: Content | None = None
     """All of it, where the store has it already under no name."""
     keeps = False
@@ -112,31 +114,32 @@ class Source:
 
     @property
     def _how(self) -> str:
-        return f"1 {PARTS} {hashlib.sha256(repr(self._ranges).encode()).hexdigest()}"
+        return f"2 {PARTS} {hashlib.sha256(repr(self._ranges).encode()).hexdigest()}"
 
-    def _divide(self, parts: Sequence[tuple[str, int]]) -> None:
+    def _divide(self, parts: Sequence[tuple[str, int, str]]) -> None:
+        self.dtypes = [dtype for _, _, dtype in parts]
         if len(parts) == 1:
             self.parts = (Part(digest=self.digest, size=self.size),)
         else:
-            ends = accumulate((size for _, size in parts), initial=0)
+            ends = accumulate((size for _, size, _ in parts), initial=0)
             self.parts = tuple(
                 Part(digest=one, size=size, offset=at, blob=self.digest)
-                for (one, size), at in zip(parts, ends, strict=False)
+                for (one, size, _), at in zip(parts, ends, strict=False)
             )
 
     def _pieces(self, file: Any) -> Iterable[Piece]:
         if self.size <= _UNCUT:
             return [Piece(self.size)]
         pieces = cuts(_reader(file), self.size, ranges=self._ranges)
-        return pieces if isinstance(pieces, list) else ahead(pieces, _AHEAD)
+        return pieces if isinstance(pieces, list) else prefetched(pieces, _AHEAD)
 
     def _hashed(
         self, file: Any, pieces: Iterable[Piece]
-    ) -> Generator[bytes, None, tuple[Digest, list[tuple[str, int]]]]:
-        """The bytes; then the digest of the file, and digest and size of each of its parts."""
-        parts, at = list[tuple[str, int]](), 0
+    ) -> Generator[bytes, None, tuple[Digest, list[tuple[str, int, str]]]]:
+        """The bytes; then the digest of the file, and digest, size and dtype of each of its parts."""
+        parts, at = list[tuple[str, int, str]](), 0
         with Whole() as whole:
-            for length, _ in pieces:
+            for length, dtype in pieces:
                 begin, hasher = at, None if length == self.size else hasher_of(PARTS)
                 for chunk in ranged(file, at, length):
                     whole.update(chunk)
@@ -146,7 +149,7 @@ class Source:
                     yield chunk
                 if at != begin + length:
                     raise self._changed()
-                parts.append((PARTS + hasher.hexdigest() if hasher else "", length))
+                parts.append((PARTS + hasher.hexdigest() if hasher else "", length, dtype))
             return whole.digest(), parts
 
     def _changed(self) -> InvalidInput:

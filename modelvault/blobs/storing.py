@@ -79,28 +79,68 @@ class _Counted:
 
 
 def store_files(
-    blobs: Blobs, found: list[Source], files: tuple[File, ...], likely: Iterable[File] = ()
+    blobs: Blobs,
+    found: list[Source],
+    files: tuple[File, ...],
+    likely: Iterable[File] = (),
+    *,
+    compress: bool = False,
 ) -> tuple[File, ...]:
     """Store what `described` said of `found`, and say where it lies; what is inline needs no storing.
 
-    Parts that `likely` files have, too, are not stored again.
+    Parts that `likely` files have, too, are not stored again.  With `compress`, those that are new are coded where it pays.
     """
     stored = [source for source, file in zip(found, files, strict=True) if file.inline is None]
-    planned = plan(stored, _there(blobs, known(likely), stored))
+    earlier = list(likely)
+    there = _there(blobs, known(earlier), stored)
+    laid = (_coded if compress else _raw)(blobs, stored, there, earlier)
+    blobs.meter.end()
+    return tuple(
+        file if file.inline is not None else file.model_copy(update={"parts": laid[file.path]}) for file in files
+    )
+
+
+def _raw(blobs: Blobs, stored: list[Source], there: dict[str, Part], _: Sequence[File]) -> dict[str, tuple[Part, ...]]:
+    """The parts of each file by its path, where they lie: what was not there is, as it is."""
+    planned = plan(stored, there)
     blobs.meter.begin("store", sum(pack.size for pack in planned.packs if not (pack.whole and pack.whole.staged)))
     names = parallel(lambda pack: _put(blobs, pack), planned.packs, _PACKS, blobs.meter.stop)
-    blobs.meter.end()
-    laid = dict(zip((source.name for source in stored), planned.places, strict=True))
-    return tuple(file if file.inline is not None else _placed(file, laid[file.path], names) for file in files)
+    lines = zip(stored, planned.places, strict=True)
+    return {
+        source.name: tuple(_laid(part, at, names) for part, at in zip(source.parts, line, strict=True))
+        for source, line in lines
+    }
+
+
+def _coded(
+    blobs: Blobs, stored: list[Source], there: dict[str, Part], earlier: Sequence[File]
+) -> dict[str, tuple[Part, ...]]:
+    """The same, where what was not there is coded."""
+    from modelvault.blobs.encoding import bases, store_coded
+
+    near = [file for file in earlier if file.path in {source.name for source in stored}]
+    places = store_coded(blobs, stored, there, near, _lying(blobs, bases(near)))
+    return {source.name: tuple(_laid(part, places[part.digest], ()) for part in source.parts) for source in stored}
 
 
 def _there(blobs: Blobs, likely: dict[str, Part], found: list[Source]) -> dict[str, Part]:
     """Those of the `likely` parts that `found` has, too, and whose blobs are still there."""
-    wanted = {part.digest for source in found for part in source.parts}
-    shared = {digest: part for digest, part in likely.items() if digest in wanted}
-    furthest = {part.blob: part for part in sorted(shared.values(), key=lambda part: part.offset + part.size)}
-    there = dict(zip(furthest, parallel(blobs.present, furthest.values()), strict=True))
-    return {digest: part for digest, part in shared.items() if there[part.blob]}
+    wanted = {part.digest: part.size for source in found for part in source.parts}
+    shared = [part for digest, part in likely.items() if wanted.get(digest) == part.size]
+    lying = _lying(blobs, (one for part in shared for one in (part, part.base) if one))
+    return {part.digest: part for part in shared if {_blob(part), _blob(part.base or part)} <= lying}
+
+
+def _lying(blobs: Blobs, parts: Iterable[Part]) -> set[str]:
+    """The names of those blobs of `parts` that are there, and as long as they need."""
+    furthest = {_blob(part): part for part in sorted(parts, key=lambda part: part.offset + part.length)}
+    alone = [part.model_copy(update={"base": None}) for part in furthest.values()]
+    there = zip(furthest, parallel(blobs.present, alone), strict=True)
+    return {name for name, present in there if present}
+
+
+def _blob(part: Part) -> str:
+    return part.blob or part.digest
 
 
 def _put(blobs: Blobs, pack: Pack) -> str:
@@ -116,12 +156,7 @@ def _digest(pack: Pack) -> Digest:
     return Digest("sha256:" + hasher.hexdigest())
 
 
-def _placed(file: File, places: Sequence[Part | Fresh], names: Sequence[str]) -> File:
-    """The record of a file whose parts lie at `places`, in new blobs of these names or in those of before."""
-    parts = tuple(_laid(part, at, names) for part, at in zip(file.parts, places, strict=True))
-    return file.model_copy(update={"parts": parts})
-
-
 def _laid(part: Part, at: Part | Fresh, names: Sequence[str]) -> Part:
-    blob = at.blob if isinstance(at, Part) else names[at.pack]
-    return Part(digest=part.digest, size=part.size, offset=at.offset, blob=None if blob == part.digest else blob)
+    """`part` where it lies: where `at` says that it lies, or in the new blob of that number, whose name is in `names`."""
+    lies = at if isinstance(at, Part) else part.model_copy(update={"offset": at.offset, "blob": names[at.pack]})
+    return lies.model_copy(update={"blob": None}) if lies.blob == part.digest and lies.enc is None else lies

@@ -14,7 +14,7 @@ from modelvault.wire import File
 __all__ = ["Batch", "batches", "each"]
 
 _SMALL = 1024 * 1024
-"""A file of up to so many bytes comes with others, if it is one part."""
+"""A file of up to so many bytes comes with others, if it is one part, and not a difference to another."""
 _BATCH = 8 * 1024 * 1024
 """Bytes that are asked for at once."""
 _GAP = 64 * 1024
@@ -56,13 +56,18 @@ def each(
     for file in batch.files:
         part = file.parts[0]
         begin = part.offset - batch.range.offset
-        found = data[begin : begin + part.size]
+        found = data[begin : begin + part.length]
+        if part.enc:
+            from modelvault.blobs.decoding import decode
+
+            found = memoryview(decode(part, bytes(found)))
+            arrived(part.size - part.length)
         check(Range(batch.range.key, part.offset, part.size, file.digest), found)
         yield file, found
 
 
 def _fits(file: File) -> bool:
-    return file.inline is None and len(file.parts) == 1 and file.size <= _SMALL
+    return file.inline is None and len(file.parts) == 1 and file.size <= _SMALL and file.parts[0].base is None
 
 
 def _place(file: File) -> tuple[str, int]:
@@ -70,7 +75,7 @@ def _place(file: File) -> tuple[str, int]:
 
 
 def _end(file: File) -> int:
-    return file.parts[0].offset + file.parts[0].size
+    return file.parts[0].offset + file.parts[0].length
 
 
 def _cut(files: Iterable[File]) -> Iterator[list[File]]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Self, TypeVar
 
-__all__ = ["Aside", "ahead", "ordered", "parallel"]
+__all__ = ["Aside", "ahead", "ordered", "parallel", "prefetched"]
 
 _WORKERS = 8
+_HELD = 128 * 1024 * 1024
+"""Bytes in memory of what is begun and not taken, where `ahead` is told how many each takes."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -63,7 +66,7 @@ def ordered(work: Callable[[Item], Result], items: Iterable[Item], window: int) 
         pool.shutdown(cancel_futures=True)
 
 
-def ahead(items: Iterable[Item], window: int) -> Iterator[Item]:
+def prefetched(items: Iterable[Item], window: int) -> Iterator[Item]:
     """`items`, which a thread of its own takes, up to `window` of them before they are asked for."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -75,6 +78,41 @@ def ahead(items: Iterable[Item], window: int) -> Iterator[Item]:
             yield item
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def ahead(work: Callable[[Item], Result], items: Iterable[Item], weigh: Callable[[Item], int]) -> Generator[Result]:
+    """What `work` makes of each item, in order, all cores busy with those that follow: one, or more of 128 MiB together.
+
+    `weigh` says how many bytes an item and what is made of it take.  Where the items fail, what was made of those before is
+    given first.
+    """
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    workers, held, failures = min(_WORKERS, os.cpu_count() or 1), 0, list[Exception]()
+    pool, begun = ThreadPoolExecutor(workers), deque[tuple[Future[Result], int]]()
+    try:
+        for item in _until_failure(items, failures):
+            weight = weigh(item)
+            while begun and (len(begun) > workers or held + weight > _HELD):
+                first, taken = begun.popleft()
+                yield first.result()
+                held -= taken
+            begun.append((pool.submit(work, item), weight))
+            held += weight
+        while begun:
+            yield begun.popleft()[0].result()
+        for failure in failures:
+            raise failure
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _until_failure(items: Iterable[Item], failures: list[Exception]) -> Iterator[Item]:
+    """The items; and what they end with, for what came before is not to be lost."""
+    try:
+        yield from items
+    except Exception as error:  # it is raised later
+        failures.append(error)
 
 
 class Aside:

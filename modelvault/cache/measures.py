@@ -22,10 +22,10 @@ _SEAL = 32
 
 
 class Measure(NamedTuple):
-    """Of a file: its digest; the digest and the size of each of its parts, in order."""
+    """Of a file: its digest; of each of its parts, in order, the digest, the size, and the dtype if it is of floats."""
 
     digest: str
-    parts: list[tuple[str, int]]
+    parts: list[tuple[str, int, str]]
 
 
 class Measures:
@@ -40,7 +40,7 @@ class Measures:
             raw = Path(self._name(found, how)).read_bytes() if self._folder else b""
             if hashlib.sha256(raw[_SEAL:]).digest() == raw[:_SEAL]:
                 digest, parts = json.loads(raw[_SEAL:])
-                return Measure(digest, [(one, size) for one, size in parts])
+                return Measure(digest, [(one, size, dtype) for one, size, dtype in parts])
         return None
 
     def note(self, found: os.stat_result, how: str, began: int, measure: Measure) -> None:

@@ -182,7 +182,10 @@ class Stages(Protocol):
     """A store that can write content before its key is known: for content that is hashed while it is written."""
 
     def stage(self, folder: str, data: Content) -> AbstractContextManager[Content]:
-        """Write `data` somewhere for `folder`: within the ``with`` block, `create` takes what this gives at little cost."""
+        """Write `data` somewhere for `folder`: within the ``with`` block, `create` takes what this gives at little cost.
+
+        Its size may be known no sooner than when its chunks have come to their end.
+        """
         ...
 
 

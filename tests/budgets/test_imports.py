@@ -9,10 +9,10 @@ from modelvault.stores.local import LocalStore
 from modelvault.vault import Vault
 
 HEAVY = {
-    "asyncio", "blake3", "click", "cloudpickle", "concurrent.futures", "concurrent.futures.thread", "ctypes", "fsspec",
-    "getpass", "http", "hypothesis", "importlib.metadata", "logging", "multiprocessing", "numpy", "pandas", "platformdirs",
-    "pydantic", "pytest", "rich", "semver", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "urllib.request", "yaml",
-    "zipfile",
+    "asyncio", "backports.zstd", "blake3", "click", "cloudpickle", "concurrent.futures", "concurrent.futures.thread",
+    "ctypes", "fsspec", "getpass", "http", "hypothesis", "importlib.metadata", "logging", "multiprocessing", "numpy",
+    "pandas", "platformdirs", "pydantic", "pytest", "rich", "semver", "socket", "sqlite3", "ssl", "subprocess", "tempfile",
+    "urllib.request", "yaml", "zipfile",
 }  # fmt: skip
 BY_PYDANTIC = (
     "from pydantic import *; import pydantic.main\nclass M(BaseModel):\n  x: int\nM.model_validate_json('{\"x\": 1}')"

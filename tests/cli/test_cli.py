@@ -130,12 +130,22 @@ def test_a_dry_run_says_what_would_be_done(run, opened, model):
     assert (said.code, opened.models()) == (0, [])
     assert said.out.splitlines()[0] == "fraud:1.0.0 would be published"
     assert {tuple(line.split(None, 1)) for line in said.out.splitlines()[1:]} == {
-        ("size", "10 kB"), ("new", "10 kB"), ("shared", "0 B"), ("inline", "13 B"), ("files", "2"), ("blobs", "1"), ("requests", "6"),
+        ("size", "10 kB"), ("new", "10 kB"), ("saved", "0 B"), ("shared", "0 B"), ("inline", "13 B"), ("files", "2"), ("blobs", "1"), ("requests", "6"),
     }  # fmt: skip
     said = run("publish", "fraud", model, "--dry-run", "--json").json
-    sizes = {"size": 10_013, "new": 10_000, "shared": 0, "inline": 13}
+    sizes = {"size": 10_013, "new": 10_000, "saved": 0, "shared": 0, "inline": 13}
     assert said == {"model": "fraud", "number": "1.0.0", "files": 2, "blobs": 1, "requests": 6} | sizes
     assert opened.models() == []
+
+
+def test_what_is_compressed_is_said_to_be_smaller_and_is(run, opened, tmp_path):
+    (tmp_path / "words").write_bytes(b"words " * 10_000)
+    said = run("publish", "fraud", tmp_path / "words", "--compress", "--dry-run", "--json").json
+    assert (said["size"], said["new"] + said["saved"]) == (60_000, 60_000)
+    assert said["saved"] > 50_000
+    assert run("publish", "fraud", tmp_path / "words", "--compress").code == 0
+    [part] = opened.version("fraud:1.0.0").files[0].parts
+    assert (part.enc, part.stored) == ("zstd", said["new"])
 
 
 def test_publish_takes_a_file_and_a_number(run, opened, model):

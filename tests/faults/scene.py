@@ -104,6 +104,7 @@ _TRAINED = {
     for seed, name in enumerate(("weights.bin", "vocabulary.bin", "deep/tail.bin"))
 }
 _DRAFTED = {"card.md": _digest(b"A model."), "weights.bin": _digest(BLOB)}
+_WORDS = {"words": [f"word {n}" for n in range(5_000)]}
 _MANY = {f"layer{n}": "x" * 100 for n in range(300)}
 _REASON = "AUC +0.8 pt"
 
@@ -116,6 +117,13 @@ VERBS = [
         _files,
         _TRAINED,
         _TRAINED,
+    ),
+    Verb(
+        "publish-compressed",
+        lambda vault: vault.publish("fraud", _WORDS, version="2.0.0", compress=True),
+        lambda vault: ([part.enc for part in vault.version("fraud:2.0.0").files[0].parts], vault.load("fraud:2.0.0")),
+        (["zstd"], _WORDS),
+        (["zstd"], _WORDS),
     ),
     Verb(
         "publish-long-manifest",

@@ -156,7 +156,7 @@ VERBS: dict[str, tuple[Callable[..., object], tuple[str, ...], dict[str, object]
     # name: the call, its arguments by position, and what they are when they are good
     "open": (lambda _, url, **options: modelvault.open(url, **options), ("url",), {"url": "vault", "cache": False, "trust": None, "option": ""}),
     "load_": (lambda _, ref, **options: modelvault.load(ref, **options), ("ref",), {"ref": "m@prod", "vault": "vault"}),
-    "publish": (Vault.publish, ("model", "obj"), {"model": "m", "obj": 1, "base": None, "format": None, "params": None, "metrics": None, "data": (), "notes": "", "keep_diff": False, "actor": None, "dry_run": False} | BUMP),
+    "publish": (Vault.publish, ("model", "obj"), {"model": "m", "obj": 1, "base": None, "format": None, "params": None, "metrics": None, "data": (), "notes": "", "keep_diff": False, "actor": None, "compress": False, "dry_run": False} | BUMP),
     "publish_dry_": (Vault.publish, ("model", "obj"), {"model": "m", "obj": 1, "version": "3.0.0", "dry_run": True}),
     "open_file": (lambda vault, path: vault.version("m@prod").open(path), ("path",), {"path": "object.pkl"}),
     "publish_": (Vault.publish, ("model", "obj"), {"model": "m", "obj": 1, "version": "1.0.0"}),

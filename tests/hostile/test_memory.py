@@ -11,6 +11,11 @@ import pytest
 
 from modelvault.stores.local import LocalStore
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 MIB = 2**20
 
 MEASURED = """
@@ -99,6 +104,31 @@ def test_a_file_that_repeats_a_large_part_is_laid_out_in_bounded_memory(place, f
     outcome, most = measured(place, "fetch", ref, str(place / "out" / "laid"))
     assert outcome == "found"
     assert (place / "out" / "laid" / "x").stat().st_size == 1_000 * MIB
+    assert most < 256
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_coded_parts_that_stand_for_far_more_than_they_are_take_bounded_memory(far, place, forged):
+    packed, size = zstd.compress(bytes(MIB)) * 64, 64 * MIB
+    blob = forged.blob(packed)
+    part = {
+        "digest": forged.digest(bytes(size)),
+        "size": size,
+        "blob": blob["digest"],
+        "enc": "zstd",
+        "stored": len(packed),
+    }
+    on_base = part | {"enc": "delta1+zstd", "base": part}
+    many = {"path": "x", "size": 4 * size, "digest": forged.digest(bytes(4 * size)), "parts": [part, on_base] * 2}
+    ref = forged.version(forged.manifest(many))
+    (place / "out").mkdir()
+    outcome, most = measured(place, "fetch", ref, str(place / "out" / "laid"), far=far)
+    assert outcome == "found"
+    assert most < 384
+    lying = {"path": "x", "size": size, "digest": forged.digest(b""), "parts": [part | {"stored": len(packed) // 64}]}
+    ref = forged.claim(forged.target(forged.canonical(forged.manifest(lying, version="1.0.1")), "1.0.1"))
+    outcome, most = measured(place, "load", ref, far=far)
+    assert outcome == "Corrupt digest-mismatch"
     assert most < 256
 
 

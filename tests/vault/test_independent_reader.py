@@ -49,8 +49,9 @@ def content(vault, file):
     return data
 
 
-def blob(vault, digest, size, blob=None, offset=0, **_):
+def blob(vault, digest, size, blob=None, offset=0, enc=None, **_):
     name = (blob or digest)[7:]
+    check(enc is None, "decoded nowhere here: " + name)
     whole = (vault / "blobs" / "sha256" / name[:2] / name).read_bytes()
     data = whole[offset : offset + size]
     check(digest.startswith("blake3:") or sha256(data) == digest, name)
@@ -70,11 +71,19 @@ def check(holds, where):
 
 import ast
 import random
+import sys
 
 import jsonschema
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 import modelvault as mv
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 ROOT = Path(__file__).parents[2]
 
@@ -177,3 +186,69 @@ def test_every_stored_record_fits_its_schema(tmp_path, contents):
     for each in records + manifests:
         jsonschema.validate(each, SCHEMAS[each["record"].partition("/")[0]])
     assert {"vault/1", "claim/1", "move/1", "note/1", "manifest/1"} == {each["record"] for each in records + manifests}
+
+
+# --- coded parts, from the section "Codings" alone
+
+
+def decoded(vault, part):
+    """The bytes of a part, coded or not; its digest is not checked here."""
+    name, begin = (part.get("blob") or part["digest"])[7:], part.get("offset", 0)
+    whole = (vault / "blobs" / "sha256" / name[:2] / name).read_bytes()
+    data = whole[begin : begin + part.get("stored", part["size"])]
+    if "enc" not in part:
+        return data
+    kind, base = part["enc"].partition("+")[0], decoded(vault, part["base"]) if "base" in part else b""
+    width = 1 if kind == "zstd" else int(kind[-1])
+    planes, out = list(contents(data)), b""
+    for at in range(0, len(planes), width):
+        words = [int.from_bytes(octets, "big") for octets in zip(*planes[at : at + width], strict=True)]
+        out += b"".join(word.to_bytes(width, "little") for word in undone(kind, width, words, base[len(out) :]))
+    return out[: part["size"]]
+
+
+def contents(data):
+    """Of each frame."""
+    while data:
+        frame = zstd.ZstdDecompressor()
+        yield frame.decompress(data)
+        data = frame.unused_data
+
+
+def undone(kind, width, words, base):
+    bits = 8 * width
+    for number, word in enumerate(words):
+        if kind.startswith("delta"):
+            other = int.from_bytes(base[number * width : (number + 1) * width], "little")
+            yield (other + (word // 2 if word % 2 == 0 else -(word + 1) // 2)) % 2**bits
+        else:
+            turned = {1: 0, 2: 1, 4: 1, 8: 4}[width]
+            yield (word >> turned) | (word << (bits - turned)) % 2**bits
+
+
+def fine_tuned(step):
+    """Tensors of every width, of which some are no whole blocks, and text."""
+    chance = np.random.default_rng(0)
+    values = [
+        chance.standard_normal(count) * (1 + step * number) for number, count in enumerate((70_001, 90_000, 150_000))
+    ]
+    return {
+        f"t{number}": value.astype(dtype)
+        for number, (value, dtype) in enumerate(zip(values, ("f2", "f4", "f8"), strict=True))
+    }
+
+
+def test_coded_parts_are_what_the_specification_says(tmp_path):
+    vault, path, seen = mv.open(tmp_path / "vault", cache=False), tmp_path / "model.safetensors", set()
+    for number, step in enumerate((0.0, 1e-4)):
+        save_file(fine_tuned(step), path, metadata={"words": "of the header " * 500})
+        vault.publish("m", path, version=f"1.0.{number}", compress=True)
+        vault.promote("m@prod", f"1.0.{number}", reason="x")
+        manifest = json.loads(newest(tmp_path / "vault", "m", "prod")["target"]["inline"])
+        [file] = manifest["files"]
+        seen |= {part.get("enc") for part in file["parts"]}
+        assert b"".join(decoded(tmp_path / "vault", part) for part in file["parts"]) == path.read_bytes()
+        jsonschema.validate(manifest, SCHEMAS["manifest"])
+        with pytest.raises(ValueError, match="decoded nowhere"):
+            files(tmp_path / "vault", "m@prod")
+    assert {"zstd", "planes2+zstd", "planes4+zstd", "planes8+zstd", "delta4+zstd", "delta8+zstd"} <= seen

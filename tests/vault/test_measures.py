@@ -119,7 +119,7 @@ def test_a_garbled_measure_is_none(vault, file, tmp_path, garbled):
 
 def test_a_wrong_measure_stores_nothing_and_is_dropped(vault, file, tmp_path):
     source = Source(file, file.name)
-    wrong = Measure("sha256:" + "0" * 64, [("blake3:" + "0" * 64, LARGE - 7), ("blake3:" + "1" * 64, 7)])
+    wrong = Measure("sha256:" + "0" * 64, [("blake3:" + "0" * 64, LARGE - 7, ""), ("blake3:" + "1" * 64, 7, "")])
     (tmp_path / "cache" / "measures").mkdir(parents=True, mode=0o700)
     (tmp_path / "cache").chmod(0o700)
     Measures(tmp_path / "cache" / "measures").note(source._found, source._how, time.time_ns(), wrong)

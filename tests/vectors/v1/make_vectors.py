@@ -115,6 +115,8 @@ NOTE = {
 NOTE_2 = NOTE | {"seq": 2, "kind": "yank", "text": "wrong labels", "prev": sha256(sealed(NOTE))}
 
 PART = {"digest": sha256(b"part"), "size": 4}
+CODED = PART | {"blob": sha256(b"pack"), "enc": "zstd", "stored": 3}
+BASE = {"digest": sha256(b"base"), "size": 4, "blob": sha256(b"pack"), "offset": 3}
 EVERYTHING = {
     "signature": {"inputs": [{"name": "amount", "dtype": "float64"}]},
     "params": {"C": 0.1, "penalty": "l2", "classes": [0, 1], "n_jobs": None, "warm_start": False},
@@ -185,6 +187,14 @@ VALID: dict[str, bytes] = {
     "manifest-with-a-blake3-part": canonical(
         manifest(stored("w", {"digest": "blake3:" + "0" * 64, "size": 4, "blob": sha256(b"w")}))
     ),
+    "manifest-with-a-coded-part": canonical(manifest(stored("w", CODED))),
+    "manifest-with-a-part-coded-on-a-base": canonical(
+        manifest(stored("w", CODED | {"enc": "delta2+zstd", "base": BASE}))
+    ),
+    "manifest-with-a-part-coded-on-a-coded-base": canonical(
+        manifest(stored("w", CODED | {"enc": "delta2+zstd", "base": BASE | {"enc": "planes2+zstd", "stored": 2}}))
+    ),
+    "manifest-with-a-coding-of-a-later-release": canonical(manifest(stored("w", CODED | {"enc": "ans-2.x+cm"}))),
     "manifest-with-a-blob-of-a-nonce": canonical(
         manifest(stored("w", PART | {"blob": PART["digest"] + ".0123456789abcdef"}))
     ),
@@ -228,6 +238,11 @@ def bad_file(**wrong: Any) -> bytes:
     return canonical(
         manifest({name: value for name, value in (inline("a", HELLO) | wrong).items() if value is not None})
     )
+
+
+def coded(**wrong: Any) -> bytes:
+    part = {name: value for name, value in (CODED | wrong).items() if value is not None}
+    return canonical(manifest(stored("w", part)))
 
 
 METERED = NOTE | {"metrics": {"auc": 0.5}}
@@ -324,6 +339,18 @@ INVALID: dict[str, bytes] = {
     "manifest-with-a-blake3-part-of-no-blob": canonical(
         manifest(stored("a", {"digest": "blake3:" + "0" * 64, "size": 4}))
     ),
+    "manifest-with-a-coded-part-of-no-blob": coded(blob=None),
+    "manifest-with-a-coded-part-of-no-stored-length": coded(stored=None),
+    "manifest-with-a-coded-part-that-has-grown": coded(stored=5),
+    "manifest-with-a-coded-part-of-a-negative-length": coded(stored=-1),
+    "manifest-with-a-coded-part-too-large": coded(size=64 * 1024 * 1024 + 1),
+    "manifest-with-a-coding-of-no-name": coded(enc=""),
+    "manifest-with-a-coding-in-upper-case": coded(enc="ZSTD"),
+    "manifest-with-a-stored-length-of-no-coding": coded(enc=None),
+    "manifest-with-a-base-of-no-coding": coded(enc=None, stored=None, base=BASE),
+    "manifest-with-a-base-of-another-size": coded(base=BASE | {"size": 5}),
+    "manifest-with-a-base-of-a-base": coded(base=CODED | {"base": BASE}),
+    "manifest-with-a-base-nowhere": coded(base={"size": 4}),
     "manifest-with-the-path-dot-dot": bad_path("../model.txt"),
     "manifest-with-the-path-dot": bad_path("./model.txt"),
     "manifest-with-an-absolute-path": bad_path("/etc/passwd"),
