@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 __all__ = [
+    "Bump",
     "Change",
     "Diff",
     "Draft",
     "Estimate",
+    "Field",
     "Gate",
     "Manifest",
     "Move",
@@ -30,30 +32,36 @@ __all__ = [
     "Progress",
     "Proposal",
     "Report",
+    "Signature",
     "Vault",
     "Verdict",
     "Version",
     "errors",
+    "gates",
     "load",
     "open",
 ]
 
 if TYPE_CHECKING:
-    from modelvault import errors
+    from modelvault import errors, gates
     from modelvault.diff import Change, Diff
     from modelvault.estimate import Estimate
     from modelvault.gates import Gate, Proposal, Verdict
     from modelvault.progress import Progress
+    from modelvault.signature import Field, Signature
+    from modelvault.signature.bump import Bump
     from modelvault.upkeep.verify import Report
     from modelvault.vault import Draft, Vault, load, open
     from modelvault.version import Version
     from modelvault.wire import Manifest, Move, Note
 
 _HOME = {
+    "Bump": "signature.bump",
     "Change": "diff",
     "Diff": "diff",
     "Draft": "vault",
     "Estimate": "estimate",
+    "Field": "signature",
     "Gate": "gates",
     "Manifest": "wire",
     "Move": "wire",
@@ -61,6 +69,7 @@ _HOME = {
     "Progress": "progress",
     "Proposal": "gates",
     "Report": "upkeep.verify",
+    "Signature": "signature",
     "Vault": "vault",
     "Verdict": "gates",
     "Version": "version",
@@ -70,8 +79,8 @@ _HOME = {
 
 
 def __getattr__(name: str) -> object:
-    if name == "errors":
-        return import_module("modelvault.errors")
+    if name in {"errors", "gates"}:
+        return import_module(f"modelvault.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'modelvault' has no attribute {name!r}")
     value = getattr(import_module(f"modelvault.{_HOME[name]}"), name)

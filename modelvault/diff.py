@@ -53,6 +53,7 @@ def _sections(old: Manifest, new: Manifest) -> list[tuple[str, Mapping[str, obje
     return [
         ("metric", old.metrics, new.metrics),
         ("param", old.params, new.params),
+        ("signature", _signature(old), _signature(new)),
         ("data", _data(old), _data(new)),
         ("file", _files(old), _files(new)),
         ("environment", _environment(old), _environment(new)),
@@ -63,6 +64,19 @@ def _sections(old: Manifest, new: Manifest) -> list[tuple[str, Mapping[str, obje
             {"format": new.format, "notes": new.notes or None},
         ),
     ]
+
+
+def _signature(manifest: Manifest) -> dict[str, object]:
+    found = manifest.signature
+    if found is None:
+        return {}
+    from modelvault.signature import described
+
+    sides = [("inputs", found.inputs), ("outputs", found.outputs)]
+    said: dict[str, object] = {
+        f"{side}.{one.name or at}": described(one) for side, fields in sides for at, one in enumerate(fields or ())
+    }
+    return said | {"inputs by": found.inputs_by, "outputs by": found.outputs_by, "extra": found.extra}
 
 
 def _data(manifest: Manifest) -> dict[str, object]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from modelvault import layout, reference
 from modelvault.blobs import Blobs
@@ -18,6 +18,7 @@ from modelvault.canonical import digest_of, plain, storable
 from modelvault.catalog import Catalog
 from modelvault.errors import AlreadyExists, Code, Conflict, InvalidInput, VaultError, shown
 from modelvault.journal import pauses
+from modelvault.paths import is_ours
 from modelvault.progress import Meter
 from modelvault.provenance import data_ref, environment, git
 from modelvault.reference import Level, Number
@@ -28,6 +29,8 @@ from modelvault.wire import Claim, File, Manifest, Provenance, Target, read_seal
 __all__ = ["Label", "content", "metrics_of", "publish"]
 
 Clock = Callable[[], datetime]
+Suit = Callable[["Label", list[Number]], "Label"]
+"""The label that will do, given the numbers that are taken; or an error that says why the one asked for will not."""
 Found = TypeVar("Found")
 
 _WORTH_A_LOOK = 1024 * 1024
@@ -46,7 +49,7 @@ class Label:
     """
 
     version: str | None
-    bump: Level | None
+    bump: Level | Literal["auto"] | None
     base: str | None
 
     def __post_init__(self) -> None:
@@ -54,9 +57,9 @@ class Label:
             raise InvalidInput(
                 "version= names the number, bump= and base= derive one: give one or the other", code=Code.BAD_VERSION
             )
-        if self.bump is not None and storable(self.bump, "bump") not in {"major", "minor", "patch"}:
+        if self.bump is not None and storable(self.bump, "bump") not in {"major", "minor", "patch", "auto"}:
             raise InvalidInput(
-                f"bump={shown(self.bump)!r} is no level", code=Code.BAD_VERSION, hint="major, minor or patch"
+                f"bump={shown(self.bump)!r} is no level", code=Code.BAD_VERSION, hint="major, minor, patch or auto"
             )
 
     @property
@@ -78,12 +81,13 @@ class Label:
             raise InvalidInput(
                 f"{model} has versions already, the newest {taken[0]}: which is this one?",
                 code=Code.BAD_VERSION,
-                hint='say bump="major" (callers must change), "minor" (predictions change) or "patch" (they do not), '
+                hint='say bump="major" (callers must change), "minor" (predictions change), "patch" (they do not) or "auto", '
                 "or version=…",
                 ref=model,
             )
         base = None if self.base is None else reference.number(self.base)
-        return reference.next_number(taken, self.bump or "patch", base=base)
+        level = "patch" if self.bump is None or self.bump == "auto" else self.bump  # of the first version: any will do
+        return reference.next_number(taken, level, base=base)
 
 
 def content(
@@ -153,16 +157,19 @@ def publish(
     actor: str,
     clock: Clock,
     meter: Meter,
+    ours: Path | None = None,
+    suit: Suit | None = None,
 ) -> tuple[Manifest, Claim]:
     """Store what lies at `root` as a version.  Commit point: the create of its claim.
+
+    `ours` is a folder with files of our own, `suit` what has a say in the label.
 
     Raises:
         AlreadyExists: `version-exists`.
         Conflict: `journal-busy`, others took each number that came next.
+        Refused, InvalidInput: as `suit`.
     """
-    found = sources(root)
-    if not found:
-        raise InvalidInput("there are no files to publish", code=Code.BAD_VALUE, ref=model)
+    found = _all_sources(model, root, ours)
     large = sum(source.size for source in found) >= _WORTH_A_LOOK
     first = (
         large and isinstance(catalog.store, Stages) and not catalog.numbers(model)
@@ -171,7 +178,19 @@ def publish(
     blobs = catalog.blobs.metered(meter)
     with measured(blobs, found, stage=first):
         likely = partial(_likely, catalog, model, label) if large and not first else tuple
-        return _labelled(catalog, blobs, found, make, likely, model=model, label=label, actor=actor, clock=clock)
+        return _labelled(catalog, blobs, found, make, likely, suit, model=model, label=label, actor=actor, clock=clock)
+
+
+def _all_sources(model: str, root: Path, ours: Path | None) -> list[Source]:
+    found = sources(root)
+    if not found:
+        raise InvalidInput("there are no files to publish", code=Code.BAD_VALUE, ref=model)
+    taken = next((source.name for source in found if is_ours(source.name)), None)
+    if taken:
+        raise InvalidInput(
+            f"{shown(taken)} lies where modelvault keeps its own", code=Code.BAD_PATH, hint="name the folder otherwise"
+        )
+    return sorted([*found, *sources(ours)], key=lambda source: source.name) if ours else found
 
 
 def _labelled(
@@ -180,6 +199,7 @@ def _labelled(
     found: list[Source],
     make: Callable[..., Manifest],
     likely: Callable[[], Iterable[File]],
+    suit: Suit | None,
     *,
     model: str,
     label: Label,
@@ -191,12 +211,12 @@ def _labelled(
     if label.exact and any(file.parts for file in files):
         _spare_the_upload(catalog, make(version=label.number(model, ()), files=files))
     for pause in pauses():
-        numbers = [] if label.exact else catalog.numbers(model)
+        numbers = [] if label.exact and not suit else catalog.numbers(model)
         if label.silent and numbers:
             again = _published(catalog, make(version=numbers[0], files=files))
             if again is not None:
                 return again
-        number = label.number(model, numbers)
+        number = (suit(label, numbers) if suit else label).number(model, numbers)
         make(version=number, files=files)  # refuses what cannot be recorded before anything is stored
         if not stored:
             files, stored = store_files(blobs, found, files, likely()), True

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from modelvault.moving import Who
     from modelvault.partial import PartialFile
     from modelvault.publishing import Label
+    from modelvault.signature.bump import Bump
+    from modelvault.signature.recording import Candidate
     from modelvault.upkeep.verify import Report
 
 __all__ = ["Draft", "Vault", "load", "open"]
@@ -126,6 +128,8 @@ class Draft:
     metrics: dict[str, float] = field(default_factory=dict)
     data: list[str | os.PathLike[str]] = field(default_factory=list)
     notes: str = ""
+    signature: object = None
+    """As `Vault.publish` takes it; what a file of ONNX tells if left out."""
     version: Version | None = None
     """The published version, once the block has been left without an exception."""
 
@@ -187,9 +191,11 @@ class Vault:
         obj: object,
         *,
         version: str | None = None,
-        bump: Level | None = None,
+        bump: Level | Literal["auto"] | None = None,
         base: str | None = None,
         format: str | None = None,
+        example: object = None,
+        signature: object = None,
         params: Mapping[str, object] | None = None,
         metrics: Mapping[str, float] | None = None,
         data: Sequence[str | os.PathLike[str]] = (),
@@ -205,9 +211,11 @@ class Vault:
         obj: object,
         *,
         version: str | None = None,
-        bump: Level | None = None,
+        bump: Level | Literal["auto"] | None = None,
         base: str | None = None,
         format: str | None = None,
+        example: object = None,
+        signature: object = None,
         params: Mapping[str, object] | None = None,
         metrics: Mapping[str, float] | None = None,
         data: Sequence[str | os.PathLike[str]] = (),
@@ -222,9 +230,11 @@ class Vault:
         obj: object,
         *,
         version: str | None = None,
-        bump: Level | None = None,
+        bump: Level | Literal["auto"] | None = None,
         base: str | None = None,
         format: str | None = None,
+        example: object = None,
+        signature: object = None,
         params: Mapping[str, object] | None = None,
         metrics: Mapping[str, float] | None = None,
         data: Sequence[str | os.PathLike[str]] = (),
@@ -242,9 +252,12 @@ class Vault:
             model: its name, such as ``"fraud"``.
             obj: a Python object; or a `Path`, of a file or folder to be stored as it is.
             version: the number, such as ``"1.4.0"`` or ``"2.0.0-rc.1"``.
-            bump: instead: how far from the latest stable version.  The first version of a model is 1.0.0.
+            bump: instead: how far from the latest stable version; with ``"auto"`` as far as signatures, and predictions on the
+                recorded examples, ask for.  The first version of a model is 1.0.0.
             base: with `bump`, the version to go on from: ``bump="patch", base="1.4.2"`` is a hotfix of the line 1.4.
             format: ``"cloudpickle"``, ``"files"``, ``"numpy"`` or an installed one; chosen by the object if left out.
+            example: rows as callers pass them.  They give the signature; up to 64 of them are stored, with the outputs on them.
+            signature: a `Signature`, its members, or a class of pydantic for the inputs; nothing is stored beside it.
             params: parameters of the algorithm, of any type; what JSON cannot say is kept as its `repr`.
             metrics: finite numbers by name.
             data: what it was trained on: paths, which are hashed, or URLs, which are named.
@@ -254,9 +267,15 @@ class Vault:
 
         Raises:
             AlreadyExists: `version-exists`, with who published it and when.
-            InvalidInput: a name, number or value is malformed, or the object cannot be stored.
+            Refused: `bump-too-small`, the number says less than what has changed, with every reason.
+            InvalidInput: a name, number or value is malformed, or the object cannot be stored; `signature-mismatch`, the
+                example is not what the signature says.
+
+        Warns:
+            IncompleteSignature: an example or a signature was given, and something could not be found out.
         """
         from modelvault.publishing import Label, content
+        from modelvault.signature.recording import candidate
 
         model = reference.model_name(model)
         label = Label(version, bump, base)
@@ -274,11 +293,37 @@ class Vault:
         if isinstance(obj, Path) and chosen.name == "files":
             if not os.path.exists(obj):
                 raise NotFound(f"there is nothing at {shown(obj)}", code=Code.FILE_NOT_FOUND, ref=shown(obj))
-            return publish(model, obj, label, content("files", (), params, metrics, data, notes), actor)
+            said = content("files", (), params, metrics, data, notes)
+            return publish(model, obj, label, said, actor, candidate(obj, example, signature))
         with _scratch() as folder:
-            modules = _dumped(chosen, obj, folder)
+            modules = _dumped(chosen, obj, folder)  # as it was before it was called
             said = content(chosen.name, modules, params, metrics, data, notes)
-            return publish(model, folder, label, said, actor)
+            return publish(model, folder, label, said, actor, candidate(obj, example, signature))
+
+    def suggest_bump(
+        self, model: str, obj: object, *, example: object = None, signature: object = None, base: str | None = None
+    ) -> Bump:
+        """The least bump that `obj` needs as a new version, with all that was found; nothing is written.
+
+        Inputs and outputs are compared, and if they are equal the predictions on the examples of the other version: that is
+        exact for these examples, and says nothing of others.
+
+        Args:
+            model: its name.
+            obj: as `publish` takes it.
+            example: as `publish` takes it.
+            signature: as `publish` takes it.
+            base: the version to compare with, a number or a ref of this model; the latest stable one if left out.
+
+        Raises:
+            NotFound: there is no such version.
+        """
+        from modelvault import bumping
+        from modelvault.signature.recording import candidate
+
+        model = reference.model_name(model)
+        found = self._within(model, base if base is not None else f"{model}:*")
+        return bumping.needed(self._catalog, model, candidate(obj, example, signature), found.target.version)
 
     @contextlib.contextmanager
     def draft(
@@ -286,7 +331,7 @@ class Vault:
         model: str,
         *,
         version: str | None = None,
-        bump: Level | None = None,
+        bump: Level | Literal["auto"] | None = None,
         base: str | None = None,
         actor: str | None = None,
     ) -> Iterator[Draft]:
@@ -295,21 +340,28 @@ class Vault:
         Takes and raises what `publish` does.  Commit point: the create of the version's claim, at the end of the block.
         """
         from modelvault.publishing import Label, content
+        from modelvault.signature.recording import candidate
 
         label = Label(version, bump, base)
         with _scratch() as folder:
             draft = Draft(folder)
             yield draft
             said = content("files", (), draft.params, draft.metrics, draft.data, draft.notes)
-            draft.version = self._publish(model, folder, label, said, actor)
+            draft.version = self._publish(model, folder, label, said, actor, candidate(folder, None, draft.signature))
 
     # --- read ------------------------------------------------------------------------------------------------------
 
-    def load(self, ref: str) -> Any:
+    def load(self, ref: str, *, check: bool = False) -> Any:
         """The object of the version that `ref` names.  Every byte is verified before any of it is deserialised.
+
+        Args:
+            ref: the version.
+            check: call the object with the examples that were recorded, and compare what it answers with what it answered
+                when it was published.
 
         Raises:
             NotFound: nothing answers to `ref`.
+            Refused: `check-failed`, it answers otherwise here, or there is nothing to check it by.
             Untrusted: `format-not-trusted`, its format can run code, and others can write to this vault.
             Corrupt: what is stored is not what was published.
             Unsupported: its format, or a package that it needs, is not installed.
@@ -327,7 +379,12 @@ class Vault:
             ref=f"{manifest.model}:{manifest.version}",
         )
         tree = Tree(manifest, Digest(found.target.digest), self._catalog.blobs, self._cache)
-        return format.load(tree) if tree.size < _LONG else self._watched(tree, format.load)
+        obj = format.load(tree) if tree.size < _LONG else self._watched(tree, format.load)
+        if check:
+            from modelvault.signature.recording import check as checked
+
+            checked(manifest, obj, self._catalog.blobs.read)
+        return obj
 
     def fetch(self, ref: str, to: str | os.PathLike[str] | None = None, *, only: Sequence[str] = ()) -> Path:
         """The verified files of a version, in a folder.  Nothing of them is run.
@@ -561,8 +618,10 @@ class Vault:
 
     # --- parts of the verbs ----------------------------------------------------------------------------------------
 
-    def _publish(self, model: str, root: Path, label: Label, said: Mapping[str, Any], actor: str | None) -> Version:
-        from modelvault import founding, publishing
+    def _publish(
+        self, model: str, root: Path, label: Label, said: Mapping[str, Any], actor: str | None, candidate: Candidate
+    ) -> Version:
+        from modelvault import bumping, founding, publishing
         from modelvault.provenance import actor as named
 
         model = reference.model_name(model)
@@ -571,10 +630,14 @@ class Vault:
             founding.found(self._store, self._clock(), single_writer=self._single_writer, tested=near)
             self._ensured = True
         who, meter = named(actor), Meter(self._show())
+        suits = candidate.signature is not None or label.bump == "auto"
+        suit = partial(bumping.suited, self._catalog, model, candidate) if suits else None
+        what: dict[str, Any] = {"model": model, "label": label, "content": {**said, **candidate.members}, "actor": who}
         try:
-            manifest, claim = publishing.publish(
-                self._catalog, root, model=model, label=label, content=said, actor=who, clock=self._clock, meter=meter
-            )
+            with _kept(candidate) as ours:
+                manifest, claim = publishing.publish(
+                    self._catalog, root, **what, clock=self._clock, meter=meter, ours=ours, suit=suit
+                )
         finally:
             meter.end()
         return Version(manifest, claim, self)
@@ -705,6 +768,22 @@ def _scratch() -> Iterator[Path]:
         raise _no_room(error) from error
     with scratch as folder:
         yield Path(folder)
+
+
+@contextlib.contextmanager
+def _kept(candidate: Candidate) -> Iterator[Path | None]:
+    """A folder with what is recorded beside the files of the candidate; None if nothing is."""
+    if candidate.example is None:
+        yield None
+        return
+    with _scratch() as folder:
+        path = folder / candidate.path
+        try:
+            path.parent.mkdir()
+            path.write_bytes(candidate.example)
+        except OSError as error:
+            raise _no_room(error) from error
+        yield folder
 
 
 def _dumped(format: formats.Format, obj: object, folder: Path) -> tuple[str, ...]:
