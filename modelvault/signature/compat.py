@@ -100,9 +100,13 @@ def level(findings: Iterable[Finding]) -> Literal["major", "minor", "patch"]:
 
 def same(old: SignatureRecord, new: SignatureRecord) -> bool:
     """They are one contract, whatever is said of what is not known."""
-    return old is new or all(
-        getattr(old, member) == getattr(new, member)
-        for member in ("inputs_by", "outputs_by", "extra", "inputs", "outputs")
+    if old is new:
+        return True
+    members = ("inputs_by", "outputs_by", "extra", "inputs", "outputs")
+    return all(getattr(old, member) == getattr(new, member) for member in members) and not any(
+        _differ(*pair)
+        for side in ("inputs", "outputs")
+        for pair in zip(getattr(old, side) or (), getattr(new, side) or (), strict=True)
     )
 
 
@@ -146,9 +150,14 @@ def _side(side: Side, old: _Fields | None, new: _Fields | None, by: tuple[str, s
             yield Finding(added or required, side, after.name)
         elif after is None and before is not None:
             yield Finding(gone, side, before.name)
-        elif before is not after and before != after:
-            assert before is not None and after is not None  # noqa: PT018 - one thing: a pair
+        elif before is not None and after is not None and _differ(before, after):
             yield from _within(side, before, after)
+
+
+def _differ(one: FieldRecord, other: FieldRecord) -> bool:
+    if one is other:
+        return False
+    return one != other or (one.categories is not None and _typed(one.categories) != _typed(other.categories))
 
 
 def _reordered(old: _Fields, new: _Fields) -> bool:
@@ -202,8 +211,9 @@ def _dtype(side: Side, name: str, old: str | None, new: str | None) -> Iterator[
         which = "before" if old is None else "now"
         yield Finding("not known", side, name, new=f"its type is not known {which}")
         return
-    yield Finding(f"type {step(old, new)}", side, name, shown(old), shown(new))
-    bits = exact(old, new)
+    change = step(old, new)
+    yield Finding(f"type {change}", side, name, shown(old), shown(new))
+    bits = exact(old, new) if change == "widened" else None
     if bits:
         yield Finding("whole numbers rounded", side, name, new=f"2^{bits}")
 

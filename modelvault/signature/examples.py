@@ -17,7 +17,7 @@ from modelvault.errors import Code, Corrupt, VaultError, shown
 from modelvault.paths import OURS
 from modelvault.signature.nodes import NotStorable, alike, decoded, encoded
 
-__all__ = ["LIMIT", "PATH", "ROWS", "Example", "differing", "read", "sample", "stored"]
+__all__ = ["LIMIT", "PATH", "ROWS", "Example", "differing", "read", "rows", "sample", "stored"]
 
 PATH: Final = f"{OURS}/example.json"
 LIMIT: Final = 1024 * 1024
@@ -41,7 +41,7 @@ class Example(NamedTuple):
 
 def sample(data: Any, most: int = ROWS) -> Any:
     """At most so many rows of `data`, evenly spread: what is sorted by class keeps all classes."""
-    count = _rows(data)
+    count = rows(data)
     if count is None or count <= most:
         return data
     picked = [at * count // most for at in range(most)]
@@ -52,10 +52,10 @@ def sample(data: Any, most: int = ROWS) -> Any:
     return _taken(data, picked)
 
 
-def _rows(data: Any) -> int | None:
+def rows(data: Any) -> int | None:
     """How many rows there are; None where that is no number, or not that of all parts."""
     if isinstance(data, Mapping) or (isinstance(data, tuple) and data and all(hasattr(one, "shape") for one in data)):
-        counts = {_rows(value) for value in (data.values() if isinstance(data, Mapping) else data)}
+        counts = {rows(value) for value in (data.values() if isinstance(data, Mapping) else data)}
         return counts.pop() if len(counts) == 1 else None
     shape = getattr(data, "shape", None)
     if shape is not None and not callable(shape):

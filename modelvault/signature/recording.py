@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from modelvault.errors import Code, Corrupt, IncompleteSignature, Refused, shown
 from modelvault.signature import Signature
 from modelvault.signature import signature as as_signature
 from modelvault.signature.calls import answers
-from modelvault.signature.examples import LIMIT, PATH, ROWS, Example, differing, read, sample, stored
+from modelvault.signature.examples import LIMIT, PATH, ROWS, Example, differing, read, rows, sample, stored
 from modelvault.signature.infer import inputs_of, outputs_of
 from modelvault.signature.nodes import NotStorable
 from modelvault.wire import File, Manifest
@@ -46,17 +47,18 @@ def candidate(model: object, example: object = None, signature: object = None) -
     Raises:
         InvalidInput: `signature-mismatch`, the example is not what the given signature says; `bad-value`, it is none.
     """
-    given = None if signature is None else as_signature(signature)
+    said = None if signature is None else as_signature(signature)
+    if said is None and (example is None or isinstance(model, Path)):
+        said = _told(model)
     if example is None:
-        found = given or _told(model)
-        return Candidate(model, found)
-    if given is not None and given.inputs is not None:
-        given.validate(example)
-    inputs = inputs_of(model, example)
+        return Candidate(model, said)
+    if said is not None and said.inputs is not None:
+        said.validate(example)
     kept = _kept(model, example)
-    said = Signature.of(inputs, outputs_of(model, kept.outputs), kept.faults)
-    if given is not None:
-        said = given.model_copy(update={"unknown": (*given.unknown, *kept.faults)})
+    if said is None:
+        said = Signature.of(inputs_of(model, example), outputs_of(model, kept.outputs), kept.faults)
+    else:
+        said = said.model_copy(update={"unknown": (*said.unknown, *kept.faults)})
     if said.unknown:
         warnings.warn(IncompleteSignature("; ".join(said.unknown)), stacklevel=4)
     return Candidate(model, said, kept.raw)
@@ -75,28 +77,38 @@ class _Kept(NamedTuple):
 
 def _kept(model: object, example: object) -> _Kept:
     """The outputs on a sample of the example, and the file of both: of as many rows as there is room for."""
-    rows = ROWS
+    count = rows(example)
+    most = ROWS if count is None else min(count, ROWS)
     while True:
-        rows_of = sample(example, rows)
-        try:
-            inputs = read(stored(rows_of, {}), "the example").inputs
-        except (NotStorable, Corrupt) as error:
-            given, faults = answers(model, rows_of)
-            return _Kept(None, given, (*faults, f"examples: {error}"))
-        given, faults = answers(model, inputs)
-        try:
-            raw = stored(inputs, given)
-            steady = not differing(Example.of(raw).outputs, answers(model, inputs).given)
-        except NotStorable as error:
-            return _Kept(None, given, (*faults, f"examples: outputs: {error}"))
-        if not steady:
-            return _Kept(None, given, (*faults, "examples: the outputs differ from call to call"))
-        if len(raw) <= LIMIT:
-            return _Kept(raw, given, faults)
-        if rows == 1 or sample(example, rows // 2) is example:
-            said = f"examples: {len(raw):,} bytes for {rows} rows, more than {LIMIT:,}"
-            return _Kept(None, given, (*faults, said))
-        rows //= 2
+        kept = _tried(model, sample(example, most))
+        if kept.raw is None or len(kept.raw) <= LIMIT:
+            return kept
+        if count is None or most <= 1:
+            said = f"examples: {len(kept.raw):,} bytes for the least that can be kept, more than {LIMIT:,}"
+            return kept._replace(raw=None, faults=(*kept.faults, said))
+        most //= 2
+
+
+def _tried(model: object, example: object) -> _Kept:
+    """The outputs on all of the example, and the file, if they can be stored, and come again when the model is called again."""
+    try:
+        example = read(stored(example, {}), "the example").inputs  # as whoever checks it later will have it
+        storable = True
+    except (NotStorable, Corrupt) as error:
+        storable, why = False, f"examples: {error}"
+    given, faults = answers(model, example)
+    if not storable:
+        return _Kept(None, given, (*faults, why))
+    if not given:
+        return _Kept(None, given, faults)
+    try:
+        raw = stored(example, given)
+        steady = not differing(Example.of(raw).outputs, answers(model, example).given)
+    except NotStorable as error:
+        return _Kept(None, given, (*faults, f"examples: outputs: {error}"))
+    if not steady:
+        return _Kept(None, given, (*faults, "examples: the outputs differ from call to call"))
+    return _Kept(raw, given, faults)
 
 
 def replayed(model: object, example: Example) -> tuple[tuple[str, ...] | None, str]:

@@ -52,7 +52,8 @@ def typed(kind: Any) -> dict[str, Any]:
     if hasattr(kind, "index_type"):  # a dictionary
         kind = kind.value_type
     text = str(kind)
-    return {"dtype": _NAMES.get(text, text.replace(", tz=", ", ")), "shape": tuple(shape)}
+    text = text.replace(", tz=", ", ").replace("list<item: ", "list<")
+    return {"dtype": _NAMES.get(text, text), "shape": tuple(shape)}
 
 
 def _column(name: str, kind: Any, missing: bool, column: Any) -> Said:  # noqa: FBT001 - it is the word

@@ -24,6 +24,7 @@ _TYPES = {
     1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string", 9: "bool", 10: "float16",
     11: "float64", 12: "uint32", 13: "uint64", 14: "complex64", 15: "complex128", 16: "bfloat16", 17: "float8_e4m3fn",
     18: "float8_e4m3fnuz", 19: "float8_e5m2", 20: "float8_e5m2fnuz", 21: "uint4", 22: "int4", 23: "float4_e2m1fn",
+    24: "float8_e8m0", 25: "uint2", 26: "int2", 27: "float6_e2m3", 28: "float6_e3m2",
 }  # fmt: skip
 _LONGEST = 1024 * 1024
 """Bytes of the description of one input."""
@@ -87,15 +88,20 @@ def _type(window: Window, begin: int, end: int, depth: int = 0) -> tuple[str | N
         raise ValueError("types within types")
     for key, at, stop in fields(window, begin, end):
         if key in {message(1), message(8)}:
-            dtype = _TYPES.get(_number(window, at, stop, 1))
+            dtype = _type_name(_number(window, at, stop, 1))
             return dtype if key == message(1) or dtype is None else f"sparse<{dtype}>", _shape(window, at, stop)
         if key in {message(4), message(9)}:
             inner = next(_messages(window, at, stop, message(1)))
             return f"{'sequence' if key == message(4) else 'optional'}<{_type(window, *inner, depth + 1)[0]}>", None
         if key == message(5):
             inner = next(_messages(window, at, stop, message(2)))
-            return f"map<{_TYPES.get(_number(window, at, stop, 1))}, {_type(window, *inner, depth + 1)[0]}>", None
+            return f"map<{_type_name(_number(window, at, stop, 1))}, {_type(window, *inner, depth + 1)[0]}>", None
     return None, None
+
+
+def _type_name(number: int) -> str | None:
+    """None for 0, which is undefined."""
+    return _TYPES.get(number, f"onnx.{number}") if number else None
 
 
 def _shape(window: Window, begin: int, end: int) -> _Shape | None:

@@ -33,9 +33,9 @@ def described(data: object, *, given: bool = False) -> Said:
     if isinstance(data, list):
         return _nested(data, given=given)
     if data is None:
-        return Said((field("", shape=(), nullable=True),), unknown=("type: the only value is None",))
+        return Said((field("", shape=(), nullable=True),), "position", unknown=("type: the only value is None",))
     dtype, _, unknown = of_objects([data], given=given)
-    return Said((field("", dtype=dtype, shape=(), nullable=_missing(data)),), unknown=unknown)
+    return Said((field("", dtype=dtype, shape=(), nullable=_missing(data)),), "position", unknown=unknown)
 
 
 def of_objects(items: Iterable[object], *, given: bool = False) -> tuple[str | None, bool, tuple[str, ...]]:
@@ -144,9 +144,9 @@ def _nested(data: list[Any], *, given: bool) -> Said:
     if any(isinstance(one, list | tuple) for one in level):
         said = "shape: lists of different lengths"
         dtype, missing, unknown = of_objects(_leaves(level), given=given)
-        return Said((field("", dtype=dtype, shape=None, nullable=missing),), unknown=(*unknown, said))
+        return Said((field("", dtype=dtype, shape=None, nullable=missing),), "position", unknown=(*unknown, said))
     dtype, missing, unknown = of_objects(level, given=given)
-    return Said((field("", dtype=dtype, shape=(None, *shape[1:]), nullable=missing),), unknown=unknown)
+    return Said((field("", dtype=dtype, shape=(None, *shape[1:]), nullable=missing),), "position", unknown=unknown)
 
 
 def _leaves(level: Iterable[Any]) -> Iterator[Any]:
