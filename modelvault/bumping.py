@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from modelvault import reference
-from modelvault.errors import Code, InvalidInput, Refused
+from modelvault.errors import Code, InvalidInput, Refused, shown
 from modelvault.publishing import Label
 from modelvault.reference import Level, Number
 from modelvault.signature import examples
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from modelvault.wire import Manifest
 
 __all__ = ["needed", "suited"]
+
+_MOST, _LONGEST = 20, 1500
 
 
 def suited(catalog: Catalog, model: str, candidate: Candidate, label: Label, numbers: Iterable[Number]) -> Label:
@@ -41,7 +43,7 @@ def suited(catalog: Catalog, model: str, candidate: Candidate, label: Label, num
     bump = needed(catalog, model, candidate, base, predictions=asked == "patch")
     if bump.exceeds(asked):
         raise Refused(
-            f"{model}: a {asked} of {base} is too little, this is a {bump.level} change: {'; '.join(bump.reasons)}",
+            f"{model}: a {asked} of {base} is too little, this is a {bump.level} change: {_few(bump.reasons)}",
             code=Code.BUMP_TOO_SMALL,
             hint=f'bump="{bump.level}", or "auto"; or mend what the reasons name',
             ref=f"{model}:{base}",
@@ -73,12 +75,18 @@ def _found_out(catalog: Catalog, model: str, candidate: Candidate, base: str) ->
     bump = needed(catalog, model, candidate, base)
     if bump.unknown:
         raise InvalidInput(
-            f"{model}: how much changed since {base} cannot be found out: {'; '.join(bump.unknown)}",
+            f"{model}: how much changed since {base} cannot be found out: {_few(bump.unknown)}",
             code=Code.BAD_VERSION,
             hint='say bump="major", "minor" or "patch"; with example=, there is more to compare the next time',
             ref=f"{model}:{base}",
         )
     return bump.level
+
+
+def _few(reasons: Sequence[str]) -> str:
+    """As many as a message takes."""
+    more = f"; and {len(reasons) - _MOST} more" if len(reasons) > _MOST else ""
+    return shown("; ".join(reasons[:_MOST]), _LONGEST) + more
 
 
 def _base(label: Label, numbers: Iterable[Number]) -> Number | None:

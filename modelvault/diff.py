@@ -70,11 +70,13 @@ def _signature(manifest: Manifest) -> dict[str, object]:
     found = manifest.signature
     if found is None:
         return {}
-    from modelvault.signature import described
+    from modelvault.signature import field_words
 
     sides = [("inputs", found.inputs), ("outputs", found.outputs)]
     said: dict[str, object] = {
-        f"{side}.{one.name or at}": described(one) for side, fields in sides for at, one in enumerate(fields or ())
+        f"{side}.{one.name or at}": "  ".join(field_words(one)[1:])
+        for side, fields in sides
+        for at, one in enumerate(fields or ())
     }
     return said | {"inputs by": found.inputs_by, "outputs by": found.outputs_by, "extra": found.extra}
 

@@ -368,6 +368,9 @@ class Vault:
             StoreError: the store failed.  Where it cannot be reached, what is in the cache loads all the same, by its
                 number without a request, and by its alias as it was last seen, with a warning: `StaleAlias`.
         """
+        given: object = check
+        if not isinstance(given, bool):
+            raise InvalidInput("check is True or False", code=Code.BAD_VALUE)
         found = self._catalog.resolve(reference.parse(ref), offline=True)
         manifest = self._catalog.manifest(found.model, found.target)
         format = formats.named(manifest.format)
@@ -630,6 +633,7 @@ class Vault:
             founding.found(self._store, self._clock(), single_writer=self._single_writer, tested=near)
             self._ensured = True
         who, meter = named(actor), Meter(self._show())
+        candidate.warn()
         suits = candidate.signature is not None or label.bump == "auto"
         suit = partial(bumping.suited, self._catalog, model, candidate) if suits else None
         what: dict[str, Any] = {"model": model, "label": label, "content": {**said, **candidate.members}, "actor": who}

@@ -104,6 +104,7 @@ _Blob = Annotated[str, Field(pattern=_BLOB)]
 _Txn = Annotated[str, Field(pattern=_TXN)]
 _Text = Annotated[str, Field(max_length=TEXT_LIMIT)]
 _Name = Annotated[str, Field(max_length=200)]
+_Whole = Annotated[int, Field(ge=-(2**63), lt=2**64)]
 _Label = Annotated[str, Field(max_length=1000)]
 _Size = Annotated[int, Field(ge=0, lt=2**63)]
 _Kind = Annotated[str, Field(pattern=r"^[a-z][a-z-]{0,39}$")]
@@ -225,10 +226,10 @@ class FieldRecord(_Record):
     required: bool = True
     nullable: bool = False
     """It may be missing: null, or NaN."""
-    categories: Annotated[tuple[bool | int | _Finite | _Text, ...], Field(max_length=FIELDS_LIMIT)] | None = None
+    categories: Annotated[tuple[bool | _Whole | _Finite | _Text, ...], Field(max_length=FIELDS_LIMIT)] | None = None
     """All values that there are, or what the last dimension stands for, in order; None if any value will do."""
-    low: int | _Finite | None = None
-    high: int | _Finite | None = None
+    low: _Whole | _Finite | None = None
+    high: _Whole | _Finite | None = None
 
 
 _Fields = Annotated[tuple[FieldRecord, ...], Field(max_length=FIELDS_LIMIT)]

@@ -10,14 +10,15 @@ import modelvault
 
 PUBLIC = {
     "modelvault": {
-        "Change", "Diff", "Draft", "Estimate", "Gate", "Manifest", "Move", "Note", "Progress", "Proposal", "Report", "Vault", "Verdict", "Version",
-        "errors", "load", "open",
+        "Bump", "Change", "Diff", "Draft", "Estimate", "Field", "Gate", "Manifest", "Move", "Note", "Progress", "Proposal", "Report", "Signature", "Vault",
+        "Verdict", "Version", "errors", "gates", "load", "open",
     },
     "modelvault.errors": {
-        "AlreadyExists", "Code", "CommitUncertain", "Conflict", "Corrupt", "InvalidInput", "NotFound", "Refused", "StaleAlias", "StoreError",
+        "AlreadyExists", "Code", "CommitUncertain", "Conflict", "Corrupt", "IncompleteSignature", "InvalidInput", "NotFound", "Refused", "StaleAlias", "StoreError",
         "Unsupported", "Untrusted", "VaultError", "shown",
     },
     "modelvault.formats": {"Files", "Format", "choose", "named"},
+    "modelvault.gates": {"Gate", "Proposal", "Verdict", "compatible", "judge", "listed", "rollback_safe", "signature"},
     "modelvault.stores": {
         "READ_LIMIT", "Content", "Data", "Entry", "Key", "KeyExists", "KeyMissing", "Sink", "Span", "Stages", "Store", "Taken", "checked",
         "connect",
@@ -26,7 +27,7 @@ PUBLIC = {
 }  # fmt: skip
 
 VERBS = {
-    "aliases", "diff", "draft", "fetch", "history", "load", "models", "note", "notes", "prefetch", "promote", "publish", "rollback",
+    "aliases", "diff", "draft", "fetch", "history", "load", "models", "note", "notes", "prefetch", "promote", "publish", "rollback", "suggest_bump",
     "unyank", "url", "verify", "version", "versions", "yank",
 }  # fmt: skip
 

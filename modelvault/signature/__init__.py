@@ -17,7 +17,7 @@ from modelvault.wire import FieldRecord, SignatureRecord, record
 if TYPE_CHECKING:
     from modelvault.signature.sources import Said
 
-__all__ = ["Field", "Finding", "Signature", "signature"]
+__all__ = ["Field", "Finding", "Signature", "field_words", "signature"]
 
 Field = FieldRecord
 
@@ -89,13 +89,13 @@ class Signature(SignatureRecord):
         for side, by in (("inputs", self.inputs_by), ("outputs", self.outputs_by)):
             fields: tuple[FieldRecord, ...] | None = getattr(self, side)
             lines.append(f"{side}, by {by}" if fields is not None else f"{side}: not known")
-            lines += [f"  {described(one)}" for one in fields or ()]
+            lines += [f"  {'  '.join(field_words(one))}" for one in fields or ()]
         lines += [f"not known: {shown(one, 1000)}" for one in self.unknown]
         return "\n".join(lines)
 
 
-def described(one: FieldRecord) -> str:
-    """A field in a line."""
+def field_words(one: FieldRecord) -> list[str]:
+    """A field in words, one for each of its members that says something."""
     shape = (
         "any shape" if one.shape is None else "(" + ", ".join("any" if n is None else str(n) for n in one.shape) + ")"
     )
@@ -103,7 +103,7 @@ def described(one: FieldRecord) -> str:
     words += [word for word, said in (("optional", not one.required), ("may be missing", one.nullable)) if said]
     if one.categories is not None:
         words.append(f"one of {shown(', '.join(map(repr, one.categories)))}")
-    return "  ".join(words)
+    return words
 
 
 def signature(given: object) -> Signature:
@@ -114,16 +114,26 @@ def signature(given: object) -> Signature:
     """
     from modelvault.signature.sources import schemas
 
-    if isinstance(given, Signature):
-        return given
     if isinstance(given, SignatureRecord):
         return Signature.model_validate(given.model_dump(exclude_defaults=True), strict=False)
     if schemas.is_schema(given):
         return Signature.infer(given)
-    if isinstance(given, Mapping):
-        return record(Signature, **given)
+    if isinstance(given, Mapping) and all(isinstance(name, str) for name in given):
+        return _spelt(record(Signature, **given))
     raise InvalidInput(
         f"a {shown(type(given).__qualname__)} is no signature",
         code=Code.BAD_VALUE,
         hint="Signature.infer(model, example), a class of pydantic, or a dict of inputs and outputs",
     )
+
+
+def _spelt(given: Signature) -> Signature:
+    """`given`, if it has no members that a signature has not: a slip of the pen would say nothing."""
+    for one in (given, *(given.inputs or ()), *(given.outputs or ())):
+        for name in one.model_extra or ():
+            raise InvalidInput(
+                f"a signature has no member {shown(name)!r}",
+                code=Code.BAD_VALUE,
+                hint=f"members: {', '.join(type(one).model_fields)}",
+            )
+    return given

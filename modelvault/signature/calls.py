@@ -31,7 +31,9 @@ def answers(model: object, example: object) -> Answers:
             given[name] = method(example)
         except Exception as error:  # the model's own code
             faults.append(f"{name}: it failed on the example: {shown(type(error).__name__)}: {shown(error)}")
-    return Answers(given, tuple(faults) or (() if given else (f"outputs: a {_kind(model)} cannot be called",)))
+    return Answers(
+        given, tuple(faults) or (() if given else (f"outputs: what is of the type {_kind(model)} cannot be called",))
+    )
 
 
 def _kind(model: object) -> str:

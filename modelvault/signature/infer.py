@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from modelvault.errors import shown
 from modelvault.signature.sources import Said, about, described, whose
 from modelvault.wire import FieldRecord
 
@@ -24,13 +25,13 @@ def _of_path(path: Path) -> tuple[Said, Said]:
     from modelvault.signature.sources import nothing
     from modelvault.signature.sources.graphs import of_file
 
-    found = [path] if path.is_file() else sorted(path.rglob("*.onnx"))
-    if len(found) != 1 or found[0].suffix != ".onnx":
-        return nothing("these files do not tell")
     try:
-        return of_file(found[0])
+        found = [path] if path.is_file() else sorted(path.glob("*.onnx"))
+        if len(found) == 1 and found[0].suffix == ".onnx":
+            return of_file(found[0])
     except (OSError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
-        return nothing(f"{found[0].name} cannot be read: {error}")
+        return nothing(f"the file cannot be read: {shown(error)}")
+    return nothing("these files do not tell")
 
 
 def from_example(model: object, example: object, outputs: Mapping[str, object]) -> tuple[Said, Said]:

@@ -28,9 +28,16 @@ class Candidate:
     signature: Signature | None
     example: bytes | None = None
     """The file of examples, if there are any."""
+    missing: str = ""
+    """What an example or a signature leaves open."""
 
     path: ClassVar[str] = PATH
     """Where it stands among the files of the version."""
+
+    def warn(self) -> None:
+        """Say what is missing.  Warns `IncompleteSignature`."""
+        if self.missing:
+            warnings.warn(IncompleteSignature(shown(self.missing, 2000)), stacklevel=4)
 
     @property
     def members(self) -> dict[str, Any]:
@@ -39,10 +46,7 @@ class Candidate:
 
 
 def candidate(model: object, example: object = None, signature: object = None) -> Candidate:
-    """What there is to record of `model`.  What an example or a signature leaves open is a warning, and recorded.
-
-    Warns:
-        IncompleteSignature: with all that could not be found out.
+    """What there is to record of `model`.
 
     Raises:
         InvalidInput: `signature-mismatch`, the example is not what the given signature says; `bad-value`, it is none.
@@ -59,9 +63,7 @@ def candidate(model: object, example: object = None, signature: object = None) -
         said = Signature.of(inputs_of(model, example), outputs_of(model, kept.outputs), kept.faults)
     else:
         said = said.model_copy(update={"unknown": (*said.unknown, *kept.faults)})
-    if said.unknown:
-        warnings.warn(IncompleteSignature("; ".join(said.unknown)), stacklevel=4)
-    return Candidate(model, said, kept.raw)
+    return Candidate(model, said, kept.raw, "; ".join(said.unknown))
 
 
 def _told(model: object) -> Signature | None:
@@ -77,6 +79,13 @@ class _Kept(NamedTuple):
 
 def _kept(model: object, example: object) -> _Kept:
     """The outputs on a sample of the example, and the file of both: of as many rows as there is room for."""
+    try:
+        return _fitting(model, example)
+    except Exception as error:  # whatever the example's own code raises
+        return _Kept(None, {}, (f"examples: {shown(type(error).__name__)}: {shown(error)}",))
+
+
+def _fitting(model: object, example: object) -> _Kept:
     count = rows(example)
     most = ROWS if count is None else min(count, ROWS)
     while True:

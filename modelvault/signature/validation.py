@@ -28,7 +28,7 @@ _SAID: Final = {
     "category removed": "may not be {old}",
 }
 """What the changes that matter mean here."""
-_MOST: Final = 20
+_MOST, _LONGEST = 20, 1500
 
 
 def check(signature: SignatureRecord, data: object) -> None:
@@ -43,7 +43,7 @@ def check(signature: SignatureRecord, data: object) -> None:
     if found:
         more = f"; and {len(found) - _MOST} more" if len(found) > _MOST else ""
         raise InvalidInput(
-            f"this is not what the model takes: {'; '.join(found[:_MOST])}{more}",
+            f"this is not what the model takes: {shown('; '.join(found[:_MOST]), _LONGEST)}{more}",
             code=Code.SIGNATURE_MISMATCH,
             hint="the signature of the version lists what it takes",
         )

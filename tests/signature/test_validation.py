@@ -83,7 +83,7 @@ def test_what_is_not_known_cannot_be_checked():
     assert caught.value.code == Code.BAD_VALUE
 
 
-@pytest.mark.parametrize("wrong", [5, "x", [], {"inputs": 5}, {"inputs": [{"shape": [-1]}]}, {"inputs": [{"name": "a"}, {"name": "a"}]}, {"nothing": 1, "inputs_by": "luck"}])  # fmt: skip
+@pytest.mark.parametrize("wrong", [5, "x", [], {"inputs": 5}, {"inputs": [{"shape": [-1]}]}, {"inputs": [{"name": "a"}, {"name": "a"}]}, {"inputs_by": "luck"}, {"input": []}, {"inputs": [{"type": "int64"}]}, {"inputs": [{"low": 10**400}]}])  # fmt: skip
 def test_what_is_no_signature_is_refused(wrong):
     with pytest.raises(InvalidInput) as caught:
         signature(wrong)

@@ -61,6 +61,13 @@ def described(data: object, *, given: bool = False) -> Said:
 
     `given`: what the data itself holds, not what its types could; that is what is validated.
     """
+    try:
+        return _described(data, given=given)
+    except Exception as error:  # whatever the data's own code raises, and what no field can say
+        return Said(unknown=(f"fields: {shown(type(error).__name__)}: {shown(error)}",))
+
+
+def _described(data: object, *, given: bool) -> Said:
     for package in whose(data):
         if package in _DATA:
             module: Any = import_module(f"modelvault.signature.sources.{_DATA[package]}")
@@ -75,7 +82,10 @@ def about(obj: object) -> tuple[Said, Said]:
     for package in whose(obj):
         if package in _MODELS:
             module: Any = import_module(f"modelvault.signature.sources.{_MODELS[package]}")
-            return cast("Callable[..., tuple[Said, Said]]", module.about)(obj)
+            try:
+                return cast("Callable[..., tuple[Said, Said]]", module.about)(obj)
+            except Exception as error:  # the model's own code, or another release of its package
+                return nothing(f"{shown(type(error).__name__)}: {shown(error)}")
     return nothing(f"a {shown(type(obj).__qualname__)} does not tell")
 
 

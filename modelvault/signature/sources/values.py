@@ -15,6 +15,8 @@ from modelvault.wire import FieldRecord
 
 __all__ = ["described", "of_objects"]
 
+_DEEPEST = 64
+"""Dimensions, and lists within lists that are looked at."""
 _WHOLE = ("int8", "int16", "int32", "int64", "uint64")
 _DATA = ("numpy", "pandas", "polars", "pyarrow", "torch")
 
@@ -138,7 +140,12 @@ def _if(one: FieldRecord, required: bool) -> FieldRecord:  # noqa: FBT001 - it i
 def _nested(data: list[Any], *, given: bool) -> Said:
     """A list of numbers, or of lists of equal lengths, and so on: an array."""
     shape, level = [len(data)], data
-    while level and all(isinstance(one, list | tuple) for one in level) and len({len(one) for one in level}) == 1:
+    while (
+        level
+        and len(shape) <= _DEEPEST
+        and all(isinstance(one, list | tuple) for one in level)
+        and len({len(one) for one in level}) == 1
+    ):
         shape.append(len(level[0]))
         level = list(chain.from_iterable(level))
     if any(isinstance(one, list | tuple) for one in level):
