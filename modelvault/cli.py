@@ -248,7 +248,7 @@ def _verb(example: str, *arguments: Argument) -> Callable[[Run], Run]:
     """Makes a function a verb under its own name."""
 
     def add(run: Run) -> Run:
-        VERBS[run.__name__.replace("_", "-")] = (run, example, arguments)
+        VERBS[run.__name__] = (run, example, arguments)
         return run
 
     return add
@@ -353,9 +353,9 @@ def signature(given: Given) -> Answer:
     return Answer(None if found is None else as_json(found), signature_view(version.ref, found))
 
 
-@_verb("suggest-bump fraud ./model.onnx", _MODEL, _arg("path", metavar="PATH", type=Path, help="a file or folder"))
-def suggest_bump(given: Given) -> Answer:
-    """Say how far the number must go up for a file or folder, and why."""
+@_verb("suggest fraud ./model.onnx", _MODEL, _arg("path", metavar="PATH", type=Path, help="a file or folder"))
+def suggest(given: Given) -> Answer:
+    """Say which bump a file or folder needs, and why."""
     bump = _vault(given).suggest_bump(given.model, given.path)
     found = [{"path": one.path, "level": one.level, "reason": one.reason} for one in bump.findings]
     return Answer({"level": bump.level, "base": bump.base, "findings": found}, str(bump))

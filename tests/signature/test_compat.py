@@ -258,3 +258,11 @@ def test_two_contracts_of_a_thousand_fields_are_compared_in_few_calls():
     profile = cProfile.Profile()
     profile.runcall(compare, old, old)
     assert pstats.Stats(profile).total_calls < 10
+
+
+def test_the_page_shows_the_rules_as_they_are():
+    page = (Path(__file__).parents[2] / "docs" / "explanation" / "compatibility.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")][1:]
+    levels = {"–": None}
+    shown = {name: tuple(levels.get(one, one.strip("*")) for one in cells) for name, *cells in rows}
+    assert shown == {name: (one, other) for name, (one, other, _) in RULES.items()}
