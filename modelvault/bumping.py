@@ -10,7 +10,6 @@ from modelvault import reference
 from modelvault.errors import Code, InvalidInput, Refused, shown
 from modelvault.publishing import Label
 from modelvault.reference import Level, Number
-from modelvault.signature import examples
 from modelvault.signature.bump import Bump, contract_bump, with_outputs
 
 if TYPE_CHECKING:
@@ -62,13 +61,10 @@ def needed(catalog: Catalog, model: str, candidate: Candidate, base: str, *, pre
 
 
 def _replayed(catalog: Catalog, manifest: Manifest, candidate: Candidate) -> tuple[tuple[str, ...] | None, str]:
-    from modelvault.signature.recording import replayed
+    from modelvault.signature.recording import recorded, replayed
 
-    file = next((file for file in manifest.files if file.path == examples.PATH), None)
-    if file is None:
-        return None, f"{manifest.version} has no recorded examples"
-    ref = f"{manifest.model}:{manifest.version}"
-    return replayed(candidate.model, examples.read(catalog.blobs.read(file), ref))
+    example = recorded(manifest, catalog.blobs.read)
+    return replayed(candidate.model, example) if example else (None, f"{manifest.version} has no recorded examples")
 
 
 def _found_out(catalog: Catalog, model: str, candidate: Candidate, base: str) -> Level:

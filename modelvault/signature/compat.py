@@ -104,7 +104,7 @@ def same(old: SignatureRecord, new: SignatureRecord) -> bool:
         return True
     members = ("inputs_by", "outputs_by", "extra", "inputs", "outputs")
     return all(getattr(old, member) == getattr(new, member) for member in members) and not any(
-        _differ(*pair)
+        _recategorised(*pair)
         for side in ("inputs", "outputs")
         for pair in zip(getattr(old, side) or (), getattr(new, side) or (), strict=True)
     )
@@ -157,7 +157,12 @@ def _side(side: Side, old: _Fields | None, new: _Fields | None, by: tuple[str, s
 def _differ(one: FieldRecord, other: FieldRecord) -> bool:
     if one is other:
         return False
-    return one != other or (one.categories is not None and _typed(one.categories) != _typed(other.categories))
+    return one != other or _recategorised(one, other)
+
+
+def _recategorised(one: FieldRecord, other: FieldRecord) -> bool:
+    """Of two fields that compare as equal: True may be where 1 was."""
+    return one.categories is not None and _typed(one.categories) != _typed(other.categories)
 
 
 def _reordered(old: _Fields, new: _Fields) -> bool:

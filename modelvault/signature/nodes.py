@@ -136,8 +136,7 @@ _POLARS: Final = {
 
 
 def _arrow(value: Any) -> Any:
-    import pyarrow as pa
-
+    pa = _package("pyarrow")
     if not hasattr(value, "schema"):
         raise _not_storable(value)
     columns = []
@@ -154,8 +153,7 @@ def _arrow(value: Any) -> Any:
 
 
 def _torch(value: Any) -> Any:
-    import torch
-
+    torch = _package("torch")
     if not isinstance(value, torch.Tensor):
         raise _not_storable(value)
     found = value.detach().cpu().contiguous()

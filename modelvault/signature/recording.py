@@ -62,8 +62,17 @@ def candidate(model: object, example: object = None, signature: object = None) -
     if said is None:
         said = Signature.of(inputs_of(model, example), outputs_of(model, kept.outputs), kept.faults)
     else:
-        said = said.model_copy(update={"unknown": (*said.unknown, *kept.faults)})
+        said = _completed(said, model, kept)
     return Candidate(model, said, kept.raw, "; ".join(said.unknown))
+
+
+def _completed(said: Signature, model: object, kept: _Kept) -> Signature:
+    """What was given, with what the example shows of outputs that were not."""
+    if said.outputs is not None or not kept.outputs:
+        return said.model_copy(update={"unknown": (*said.unknown, *kept.faults)})
+    found = outputs_of(model, kept.outputs)
+    unknown = (*(one for one in said.unknown if not one.startswith("outputs:")), *kept.faults, *found.unknown)
+    return said.model_copy(update={"outputs": found.fields, "outputs_by": found.by, "unknown": unknown})
 
 
 def _told(model: object) -> Signature | None:
@@ -120,6 +129,21 @@ def _tried(model: object, example: object) -> _Kept:
     return _Kept(raw, given, faults)
 
 
+def recorded(manifest: Manifest, read_file: Callable[[File], bytes]) -> Example | None:
+    """The example of a version, if it has one.
+
+    Raises:
+        Corrupt: `bad-record`, it cannot be read, or is larger than any.
+    """
+    ref = f"{manifest.model}:{manifest.version}"
+    file = next((file for file in manifest.files if file.path == PATH), None)
+    if file is not None and file.size > LIMIT:
+        raise Corrupt(
+            f"the example of {ref} has {file.size:,} bytes, more than {LIMIT:,}", code=Code.BAD_RECORD, ref=ref
+        )
+    return None if file is None else read(read_file(file), ref)
+
+
 def replayed(model: object, example: Example) -> tuple[tuple[str, ...] | None, str]:
     """The recorded outputs that `model` does not give; None, and why, if that cannot be told."""
     given, faults = answers(model, example.inputs)
@@ -138,11 +162,11 @@ def check(manifest: Manifest, model: object, read_file: Callable[[File], bytes])
         Refused: `check-failed`.
     """
     ref = f"{manifest.model}:{manifest.version}"
-    file = next((file for file in manifest.files if file.path == PATH), None)
-    if file is None:
+    example = recorded(manifest, read_file)
+    if example is None:
         against: tuple[str, ...] = ("no examples were recorded",)
     else:
-        differs, why = replayed(model, read(read_file(file), ref))
+        differs, why = replayed(model, example)
         against = (why,) if differs is None else tuple(f"'{shown(name)}' gives other values" for name in differs)
     if against:
         raise Refused(

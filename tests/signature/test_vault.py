@@ -13,7 +13,8 @@ import modelvault as mv
 from modelvault import gates
 from modelvault.canonical import canonical
 from modelvault.errors import AlreadyExists, Code, Corrupt, IncompleteSignature, InvalidInput, Refused
-from modelvault.signature.examples import PATH
+from modelvault.signature.examples import PATH, read
+from modelvault.signature.recording import recorded
 from modelvault.stores.memory import MemoryStore
 from modelvault.stores.wrappers import Recording
 from modelvault.vault import Vault
@@ -195,6 +196,14 @@ def test_a_given_signature_is_recorded_as_given_and_must_fit_the_example(vault):
         vault.publish("n", Linear(), bump="major", signature=Row, example=ROWS)
     assert caught.value.code == Code.SIGNATURE_MISMATCH
 
+    def double(rows):
+        return [2 * row["amount"] for row in rows]
+
+    version = vault.publish("n", double, bump="major", signature=Row, example=[{"amount": 1.0}, {"amount": 2.0}])
+    assert version.signature.unknown == ()
+    assert [(one.name, one.dtype) for one in version.signature.outputs] == [("output", "float64")]
+    assert vault.load(version.ref, check=True)([{"amount": 4.0}]) == [8.0]
+
 
 def test_a_graph_is_described_by_its_file(vault, tmp_path):
     def saved(name, columns):
@@ -318,6 +327,14 @@ def test_a_model_that_answers_otherwise_is_refused_when_checked(vault):
     assert vault.load("m:1.0.0", check=True).weight == 1.0
 
 
+def test_an_example_that_is_larger_than_any_is_not_read(vault):
+    [file, _] = vault.version("m:1.0.0").files
+    large = file.model_copy(update={"size": 1024 * 1024 + 1})
+    manifest = vault.version("m:1.0.0").manifest.model_copy(update={"files": (large,)})
+    with pytest.raises(Corrupt, match="more than 1,048,576"):
+        recorded(manifest, lambda _: pytest.fail("it was read"))
+
+
 HOSTILE = {
     "no JSON": b"{",
     "no object": b"[]",
@@ -331,9 +348,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("raw", HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_example_is_corrupt(vault, raw):
-    from modelvault.signature.examples import read
-
+def test_a_hostile_example_is_corrupt(raw):
     with pytest.raises(Corrupt) as caught:
         read(raw, "m:1.0.0")
     assert caught.value.code == Code.BAD_RECORD

@@ -1,4 +1,7 @@
-"""Models of pydantic: a field for each of theirs, those of models within them with a dot."""
+"""Models of pydantic: a field for each of theirs, those of models within them with a dot.
+
+They describe a row, which may be given alone or with others: so a single value has any shape.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ def _add(path: str, schema: Any, within: tuple[Any, ...], fields: list[Any], unk
         members = _typed(kind)
         if members.get("dtype") is None:
             unknown.append(f"{place}: type: {kind}")
-        fields.append(field(place, shape=shape, nullable=nullable, **said, **members, **_range(limits)))
+        fields.append(field(place, shape=shape or None, nullable=nullable, **said, **members, **_range(limits)))
 
 
 def _not_none(kind: Any) -> tuple[Any, bool]:
