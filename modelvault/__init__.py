@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 __all__ = [
+    "Bump",
     "Change",
     "Diff",
     "Draft",
     "Estimate",
+    "Field",
     "Finding",
     "Gate",
     "Manifest",
@@ -32,33 +34,39 @@ __all__ = [
     "Proposal",
     "Recipe",
     "Report",
+    "Signature",
     "Vault",
     "Verdict",
     "Version",
     "errors",
+    "gates",
     "load",
     "open",
 ]
 
 if TYPE_CHECKING:
-    from modelvault import errors
+    from modelvault import errors, gates
     from modelvault.diff import Change, Diff
     from modelvault.estimate import Estimate
     from modelvault.gates import Gate, Proposal, Verdict
     from modelvault.progress import Progress
     from modelvault.provenance.check import Finding
     from modelvault.provenance.recipe import Recipe
+    from modelvault.signature import Field, Signature
+    from modelvault.signature.bump import Bump
     from modelvault.upkeep.verify import Report
     from modelvault.vault import Draft, Vault, load, open
     from modelvault.version import Version
     from modelvault.wire import Manifest, Move, Note
 
 _HOME = {
+    "Bump": "signature.bump",
     "Change": "diff",
     "Diff": "diff",
     "Draft": "vault",
     "Estimate": "estimate",
     "Finding": "provenance.check",
+    "Field": "signature",
     "Gate": "gates",
     "Manifest": "wire",
     "Move": "wire",
@@ -67,6 +75,7 @@ _HOME = {
     "Proposal": "gates",
     "Recipe": "provenance.recipe",
     "Report": "upkeep.verify",
+    "Signature": "signature",
     "Vault": "vault",
     "Verdict": "gates",
     "Version": "version",
@@ -76,8 +85,8 @@ _HOME = {
 
 
 def __getattr__(name: str) -> object:
-    if name == "errors":
-        return import_module("modelvault.errors")
+    if name in {"errors", "gates"}:
+        return import_module(f"modelvault.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'modelvault' has no attribute {name!r}")
     value = getattr(import_module(f"modelvault.{_HOME[name]}"), name)

@@ -272,7 +272,7 @@ def _vault(given: Given) -> Vault:
     _MODEL,
     _arg("path", metavar="PATH", type=Path, help="a file or folder, stored as it is"),
     _arg("--version", metavar="NUMBER", help="such as 1.4.0 or 2.0.0-rc.1"),
-    _arg("--bump", choices=("major", "minor", "patch"), help="instead: how far from the latest stable version"),
+    _arg("--bump", choices=("major", "minor", "patch", "auto"), help="instead: how far from the latest stable version"),
     _arg("--base", metavar="NUMBER", help="with --bump: the version to go on from"),
     _arg("--param", metavar="NAME=VALUE", action=_Named, const=_json_or_text, help="JSON or text; may be repeated"),
     _METRIC,
@@ -347,6 +347,25 @@ def show(given: Given) -> Answer:
         return Answer(data.version_data(version.manifest, version.claim) | since, str(version))
     found, aliases = _published(version), vault.aliases(version.model)
     return Answer(data.published_data(found, aliases) | {"stale": None}, records.version_card(found, aliases))
+
+
+@_verb("signature fraud@prod", _REF)
+def signature(given: Given) -> Answer:
+    """Show what a version takes and what it answers with."""
+    from modelvault.display.records import signature_view
+    from modelvault.wire import as_json
+
+    version = _vault(given).version(given.ref)
+    found = version.manifest.signature
+    return Answer(None if found is None else as_json(found), signature_view(version.ref, found))
+
+
+@_verb("suggest fraud ./model.onnx", _MODEL, _arg("path", metavar="PATH", type=Path, help="a file or folder"))
+def suggest(given: Given) -> Answer:
+    """Say which bump a file or folder needs, and why."""
+    bump = _vault(given).suggest_bump(given.model, given.path)
+    found = [{"path": one.path, "level": one.level, "reason": one.reason} for one in bump.findings]
+    return Answer({"level": bump.level, "base": bump.base, "findings": found}, str(bump))
 
 
 @_verb("models")

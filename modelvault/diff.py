@@ -54,6 +54,7 @@ def _sections(old: Manifest, new: Manifest) -> list[tuple[str, Mapping[str, obje
         ("metric", old.metrics, new.metrics),
         ("param", old.params, new.params),
         ("algorithm", _algorithm(old), _algorithm(new)),
+        ("signature", _signature(old), _signature(new)),
         ("data", _data(old), _data(new)),
         ("file", _files(old), _files(new)),
         ("environment", _environment(old), _environment(new)),
@@ -86,6 +87,21 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, object]]:
                     yield from _leaves(f"{name}.{step}", member)
         case _:
             yield name, value
+
+
+def _signature(manifest: Manifest) -> dict[str, object]:
+    found = manifest.signature
+    if found is None:
+        return {}
+    from modelvault.signature import field_words
+
+    sides = [("inputs", found.inputs), ("outputs", found.outputs)]
+    said: dict[str, object] = {
+        f"{side}.{one.name or at}": "  ".join(field_words(one)[1:])
+        for side, fields in sides
+        for at, one in enumerate(fields or ())
+    }
+    return said | {"inputs by": found.inputs_by, "outputs by": found.outputs_by, "extra": found.extra}
 
 
 def _data(manifest: Manifest) -> dict[str, object]:

@@ -26,6 +26,7 @@ __all__ = [
     "CommitUncertain",
     "Conflict",
     "Corrupt",
+    "IncompleteSignature",
     "InvalidInput",
     "NotFound",
     "Refused",
@@ -62,6 +63,8 @@ class Code(StrEnum):
     # Refused
     GATE_REFUSED = "gate-refused"
     YANKED = "yanked"
+    BUMP_TOO_SMALL = "bump-too-small"
+    CHECK_FAILED = "check-failed"
     # Corrupt
     DIGEST_MISMATCH = "digest-mismatch"
     BAD_RECORD = "bad-record"
@@ -80,6 +83,7 @@ class Code(StrEnum):
     BAD_VALUE = "bad-value"
     TOO_LARGE = "too-large"
     SECRET_FOUND = "secret-found"  # noqa: S105 - a code
+    SIGNATURE_MISMATCH = "signature-mismatch"
     # Unsupported
     NEWER_FORMAT = "newer-format"
     UNKNOWN_FORMAT = "unknown-format"
@@ -107,8 +111,12 @@ def shown(text: object, limit: int = _SHOWN_LIMIT) -> str:
 
     raw = _text(text)
     cut = redacted(raw[: limit + _AHEAD])[:limit]
-    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)
+    safe = cut if cut.isprintable() else "".join(map(_printable, cut))
     return safe if len(raw) <= limit else safe + "…"
+
+
+def _printable(c: str) -> str:
+    return c if c.isprintable() else c.encode("unicode_escape").decode("ascii")
 
 
 def _text(value: object) -> str:
@@ -218,3 +226,7 @@ class StaleAlias(UserWarning):
 
     To refuse that: ``warnings.simplefilter("error", StaleAlias)``.
     """
+
+
+class IncompleteSignature(UserWarning):
+    """An example or a signature was given, and something of the model could not be found out, or not be recorded."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from modelvault.errors import Code, InvalidInput, Refused, shown
 from modelvault.wire import JsonValue, Manifest, Move
 
-__all__ = ["Gate", "Proposal", "Verdict", "judge", "listed"]
+__all__ = ["Gate", "Proposal", "Verdict", "compatible", "judge", "listed", "rollback_safe", "signature"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,11 @@ class Proposal:
 
 
 class Verdict(NamedTuple):
-    """What a gate says."""
+    """What a gate says; `evidence`, by name, is kept with the move."""
 
     passed: bool
     reason: str = ""
+    evidence: Mapping[str, JsonValue] = MappingProxyType({})
 
 
 class Gate(Protocol):
@@ -60,7 +62,41 @@ def judge(gates: Sequence[Gate], proposal: Proposal) -> list[JsonValue]:
             ref=f"{proposal.model}@{proposal.alias}",
             verdicts=against,
         )
-    return [{"gate": name, "passed": True, "reason": verdict.reason} for name, verdict in verdicts]
+    return [{**verdict.evidence, "gate": name, "passed": True, "reason": verdict.reason} for name, verdict in verdicts]
+
+
+def signature(proposal: Proposal) -> Verdict:
+    """The version has a signature, with inputs and outputs."""
+    found = proposal.proposed.signature
+    if found is None:
+        return Verdict(passed=False, reason=f"{proposal.proposed.version} has no signature")
+    missing = [side for side in ("inputs", "outputs") if getattr(found, side) is None]
+    if missing:
+        return Verdict(passed=False, reason=f"its signature does not know the {' and '.join(missing)}")
+    return Verdict(passed=True, reason="", evidence={"unknown": list(found.unknown)} if found.unknown else {})
+
+
+def compatible(proposal: Proposal) -> Verdict:
+    """Those who call the version in place can call the one proposed; whether the way back is open, too, is evidence."""
+    forth, back = _against(proposal.current, proposal.proposed), _against(proposal.proposed, proposal.current)
+    evidence: dict[str, JsonValue] = {"backward": not forth, "rollback_safe": not back}
+    return Verdict(not forth, "; ".join(forth), evidence | ({"because": [*back]} if back else {}))
+
+
+def rollback_safe(proposal: Proposal) -> Verdict:
+    """Those who call the version proposed can call the one in place: the way back is open."""
+    back = _against(proposal.proposed, proposal.current)
+    return Verdict(not back, f"on the way back, {'; '.join(back)}" if back else "", {"rollback_safe": not back})
+
+
+def _against(old: Manifest | None, new: Manifest | None) -> tuple[str, ...]:
+    """Why `new` cannot stand in for `old`, or why that is not known."""
+    from modelvault.signature.bump import contract_bump
+
+    if old is None or new is None:
+        return ()
+    bump = contract_bump(old.signature, new.signature, old.version)
+    return bump.reasons if bump.level == "major" else bump.unknown
 
 
 def listed(gates: Sequence[Gate]) -> tuple[Gate, ...]:
@@ -82,10 +118,10 @@ def _name(gate: Gate) -> str:
 def _asked(gate: Gate, proposal: Proposal) -> Verdict:
     try:
         answer: Any = gate(proposal)
-        passed, reason = answer if isinstance(answer, Verdict) else (answer, "")
+        passed, reason, evidence = answer if isinstance(answer, Verdict) else (answer, "", {})
         passed = passed.item() if hasattr(passed, "item") else passed  # an array library's bool
     except Exception as error:  # a gate is the user's code and may raise anything
         return Verdict(passed=False, reason=f"raised {shown(type(error).__name__)}: {shown(error)}")
-    if isinstance(passed, bool):
-        return Verdict(passed, shown(reason))
+    if isinstance(passed, bool) and isinstance(evidence, Mapping):
+        return Verdict(passed, shown(reason, 1000), evidence)
     return Verdict(passed=False, reason=f"answered {shown(type(passed).__name__)}, not a verdict")

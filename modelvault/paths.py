@@ -6,17 +6,22 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import cast
+from typing import Final, cast
 
 from modelvault.errors import Code, InvalidInput, shown
 
-__all__ = ["OWN_FOLDER", "is_own", "path_text", "portable_path", "portable_paths"]
-
-OWN_FOLDER = "_modelvault/"
-"""Files of a version that are no part of its object: what is recorded beside it."""
+__all__ = ["OURS", "is_ours", "path_text", "portable_path", "portable_paths"]
 
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE | re.ASCII)
 _PATH_LIMIT, _SEGMENT_LIMIT = 1024, 255
+
+OURS: Final = "_modelvault"
+"""The folder of a version that is not its publisher's."""
+
+
+def is_ours(path: str) -> bool:
+    """The portable path lies in the folder that is not the publisher's, however disks spell it."""
+    return path.partition("/")[0].casefold() == OURS
 
 
 def path_text(value: object, what: str) -> str:
@@ -72,11 +77,6 @@ def portable_path(path: str) -> str:
             f"the path {shown(path)!r} {fault}", code=Code.BAD_PATH, hint="rename the file: letters, digits, '._-'"
         )
     return path
-
-
-def is_own(path: str) -> bool:
-    """`path` lies in the folder that is reserved for what is recorded of a version, or would on some system."""
-    return f"{path}/".casefold().startswith(OWN_FOLDER)
 
 
 def portable_paths(paths: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from modelvault import layout, reference
 from modelvault.blobs import Blobs
@@ -19,7 +19,7 @@ from modelvault.canonical import Json, digest_of, free_text, plain, refuse_secre
 from modelvault.catalog import Catalog
 from modelvault.errors import AlreadyExists, Code, Conflict, InvalidInput, VaultError, shown
 from modelvault.journal import pauses
-from modelvault.paths import OWN_FOLDER, is_own
+from modelvault.paths import OURS, is_ours
 from modelvault.progress import Meter
 from modelvault.provenance import data_refs, environment, provenance
 from modelvault.reference import Level, Number
@@ -40,6 +40,8 @@ from modelvault.wire import (
 __all__ = ["Label", "content", "metrics_of", "publish"]
 
 Clock = Callable[[], datetime]
+Suit = Callable[["Label", list[Number]], "Label"]
+"""The label that will do, given the numbers that are taken; or an error that says why the one asked for will not."""
 Found = TypeVar("Found")
 
 _WORTH_A_LOOK = 1024 * 1024
@@ -58,7 +60,7 @@ class Label:
     """
 
     version: str | None
-    bump: Level | None
+    bump: Level | Literal["auto"] | None
     base: str | None
 
     def __post_init__(self) -> None:
@@ -66,9 +68,9 @@ class Label:
             raise InvalidInput(
                 "version= names the number, bump= and base= derive one: give one or the other", code=Code.BAD_VERSION
             )
-        if self.bump is not None and storable(self.bump, "bump") not in {"major", "minor", "patch"}:
+        if self.bump is not None and storable(self.bump, "bump") not in {"major", "minor", "patch", "auto"}:
             raise InvalidInput(
-                f"bump={shown(self.bump)!r} is no level", code=Code.BAD_VERSION, hint="major, minor or patch"
+                f"bump={shown(self.bump)!r} is no level", code=Code.BAD_VERSION, hint="major, minor, patch or auto"
             )
 
     @property
@@ -90,12 +92,13 @@ class Label:
             raise InvalidInput(
                 f"{model} has versions already, the newest {taken[0]}: which is this one?",
                 code=Code.BAD_VERSION,
-                hint='say bump="major" (callers must change), "minor" (predictions change) or "patch" (they do not), '
+                hint='say bump="major" (callers must change), "minor" (predictions change), "patch" (they do not) or "auto", '
                 "or version=…",
                 ref=model,
             )
         base = None if self.base is None else reference.number(self.base)
-        return reference.next_number(taken, self.bump or "patch", base=base)
+        level = "patch" if self.bump is None or self.bump == "auto" else self.bump  # of the first version: any will do
+        return reference.next_number(taken, level, base=base)
 
 
 def content(
@@ -165,26 +168,19 @@ def publish(
     meter: Meter,
     measures: Callable[[], Measures],
     beside: Mapping[str, Path],
+    suit: Suit | None = None,
     compress: bool = False,
 ) -> tuple[Manifest, Claim]:
     """Store what lies at `root` as a version, and the files of our own `beside` it.  Commit point: the create of its claim.
 
+    `suit` has a say in the label.
+
     Raises:
         AlreadyExists: `version-exists`.
         Conflict: `journal-busy`, others took each number that came next.
+        Refused, InvalidInput: as `suit`.
     """
-    found = sources(root)
-    if taken := next((source.name for source in found if is_own(source.name)), None):
-        raise InvalidInput(
-            f"the path {shown(taken)!r} is reserved",
-            code=Code.BAD_PATH,
-            hint=f"call the folder something else: {OWN_FOLDER} holds what is recorded of a version",
-            ref=model,
-        )
-    refuse_secret("\n".join(source.name for source in found), "the name of a file")
-    if not found:
-        raise InvalidInput("there are no files to publish", code=Code.BAD_VALUE, ref=model)
-    found = sorted([*found, *(Source(path, name) for name, path in beside.items())], key=lambda one: one.name)
+    found = _all_sources(model, root, beside)
     large = sum(source.size for source in found) >= _WORTH_A_LOOK
     first = (
         large and not compress and isinstance(catalog.store, Stages) and not catalog.numbers(model)
@@ -195,8 +191,23 @@ def publish(
         likely = partial(_likely, catalog, model, label) if large and not first else tuple
         store = partial(store_files, blobs, found, compress=compress)
         return _labelled(
-            catalog, described(found), make, store, likely, model=model, label=label, actor=actor, clock=clock
+            catalog, described(found), make, store, likely, suit, model=model, label=label, actor=actor, clock=clock
         )
+
+
+def _all_sources(model: str, root: Path, beside: Mapping[str, Path]) -> list[Source]:
+    found = sources(root)
+    if not found:
+        raise InvalidInput("there are no files to publish", code=Code.BAD_VALUE, ref=model)
+    if taken := next((source.name for source in found if is_ours(source.name)), None):
+        raise InvalidInput(
+            f"the path {shown(taken)!r} is reserved",
+            code=Code.BAD_PATH,
+            hint=f"call the folder something else: {OURS} holds what is recorded of a version",
+            ref=model,
+        )
+    refuse_secret("\n".join(source.name for source in found), "the name of a file")
+    return sorted([*found, *(Source(path, name) for name, path in beside.items())], key=lambda one: one.name)
 
 
 def _labelled(
@@ -205,6 +216,7 @@ def _labelled(
     make: Callable[..., Manifest],
     store: Callable[[tuple[File, ...], Iterable[File]], tuple[File, ...]],
     likely: Callable[[], Iterable[File]],
+    suit: Suit | None,
     *,
     model: str,
     label: Label,
@@ -216,12 +228,12 @@ def _labelled(
     if label.exact and any(file.parts for file in files):
         _spare_the_upload(catalog, make(version=label.number(model, ()), files=files))
     for pause in pauses():
-        numbers = [] if label.exact else catalog.numbers(model)
+        numbers = [] if label.exact and not suit else catalog.numbers(model)
         if label.silent and numbers:
             again = _published(catalog, make(version=numbers[0], files=files))
             if again is not None:
                 return again
-        number = label.number(model, numbers)
+        number = (suit(label, numbers) if suit else label).number(model, numbers)
         make(version=number, files=files)  # refuses what cannot be recorded before anything is stored
         if not stored:
             files, stored = store(files, likely()), True

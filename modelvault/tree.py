@@ -19,7 +19,7 @@ from modelvault.cache import content_key
 from modelvault.canonical import Digest, storable
 from modelvault.errors import AlreadyExists, Code, Corrupt, InvalidInput, NotFound, StoreError, VaultError, shown
 from modelvault.folder import measured, walk
-from modelvault.paths import OWN_FOLDER
+from modelvault.paths import OURS, is_ours
 from modelvault.progress import Meter
 from modelvault.wire import File, Manifest
 
@@ -32,20 +32,19 @@ _READ_ONLY = 0o444
 _WRITERS = 4
 """Files that are written at once: each holds four windows of 8 MiB."""
 _PATH, _SIZE = operator.attrgetter("path"), operator.attrgetter("size")
-_IS_OWN = operator.methodcaller("startswith", OWN_FOLDER)
 _IN_USE = {errno.EBUSY, errno.EINVAL, errno.EXDEV}
 """A folder that is mounted, or that a process is in, is not replaced."""
 
 
 class Tree:
-    """The files of the object of the version whose manifest is `manifest`, with the digest `digest`."""
+    """The files of the version whose manifest is `manifest`, with the digest `digest`, but for those that are our own."""
 
     def __init__(self, manifest: Manifest, digest: Digest, blobs: Blobs, cache: Callable[[], Cache | None]) -> None:
-        files = manifest.files
-        if any(map(_IS_OWN, map(_PATH, files))):
-            files = tuple(file for file in files if not _IS_OWN(file.path))
-        self._files: dict[str, File] = dict(zip(map(_PATH, files), files, strict=True))
-        self.size = sum(map(_SIZE, files))
+        self._files: dict[str, File] = dict(zip(map(_PATH, manifest.files), manifest.files, strict=True))
+        self._ours: list[File] = []
+        if OURS in "\n".join(self._files).casefold():  # no Python for each file of all others
+            self._ours = [self._files.pop(path) for path in [*self._files] if is_ours(path)]
+        self.size = sum(map(_SIZE, self._files.values()))
         self._digest = digest
         self._blobs = blobs
         self._cache = cache
@@ -78,8 +77,8 @@ class Tree:
         return self._blobs.map(self._file(path))
 
     def keep(self) -> None:
-        """Have the cache, if there is one, hold all files, verified.  Raises as `Blobs.keep`."""
-        files = self._files.values()
+        """Have the cache, if there is one, hold all files, verified, and our own.  Raises as `Blobs.keep`."""
+        files = [*self._files.values(), *self._ours]
         self._blobs.bring(files)
         parallel(self._blobs.among(len(files)).keep, files, stop=self._blobs.meter.stop)
 

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from modelvault.partial import PartialFile
     from modelvault.provenance.recipe import Recipe
     from modelvault.publishing import Label
+    from modelvault.signature.bump import Bump
+    from modelvault.signature.recording import Candidate
     from modelvault.upkeep.verify import Report
 
 __all__ = ["Draft", "Vault", "load", "open"]
@@ -128,6 +130,8 @@ class Draft:
     metrics: dict[str, float] = field(default_factory=dict)
     data: list[Any] = field(default_factory=list)
     notes: str = ""
+    signature: object = None
+    """As `Vault.publish` takes it; what a file of ONNX tells if left out."""
     version: Version | None = None
     """The published version, once the block has been left without an exception."""
 
@@ -189,9 +193,11 @@ class Vault:
         obj: object,
         *,
         version: str | None = None,
-        bump: Level | None = None,
+        bump: Level | Literal["auto"] | None = None,
         base: str | None = None,
         format: str | None = None,
+        example: object = None,
+        signature: object = None,
         params: Mapping[str, object] | None = None,
         metrics: Mapping[str, float] | None = None,
         data: Any = (),
@@ -209,9 +215,11 @@ class Vault:
         obj: object,
         *,
         version: str | None = None,
-        bump: Level | None = None,
+        bump: Level | Literal["auto"] | None = None,
         base: str | None = None,
         format: str | None = None,
+        example: object = None,
+        signature: object = None,
         params: Mapping[str, object] | None = None,
         metrics: Mapping[str, float] | None = None,
         data: Any = (),
@@ -228,9 +236,11 @@ class Vault:
         obj: object,
         *,
         version: str | None = None,
-        bump: Level | None = None,
+        bump: Level | Literal["auto"] | None = None,
         base: str | None = None,
         format: str | None = None,
+        example: object = None,
+        signature: object = None,
         params: Mapping[str, object] | None = None,
         metrics: Mapping[str, float] | None = None,
         data: Any = (),
@@ -250,9 +260,12 @@ class Vault:
             model: its name, such as ``"fraud"``.
             obj: a Python object; or a `Path`, of a file or folder to be stored as it is.
             version: the number, such as ``"1.4.0"`` or ``"2.0.0-rc.1"``.
-            bump: instead: how far from the latest stable version.  The first version of a model is 1.0.0.
+            bump: instead: how far from the latest stable version; with ``"auto"`` as far as signatures, and predictions on the
+                recorded examples, ask for.  The first version of a model is 1.0.0.
             base: with `bump`, the version to go on from: ``bump="patch", base="1.4.2"`` is a hotfix of the line 1.4.
             format: ``"cloudpickle"``, ``"files"``, ``"numpy"`` or an installed one; chosen by the object if left out.
+            example: rows as callers pass them.  They give the signature; up to 64 of them are stored, with the outputs on them.
+            signature: a `Signature`, its members, or a class of pydantic for the inputs; nothing is stored beside it.
             params: parameters of the algorithm, of any type; what JSON cannot say is kept as its `repr`.
             metrics: finite numbers by name.
             data: what it was trained on: paths, which are hashed; URLs, whose stores are asked; tables and arrays in memory.
@@ -266,11 +279,17 @@ class Vault:
 
         Raises:
             AlreadyExists: `version-exists`, with who published it and when.
-            InvalidInput: a name, number or value is malformed, or the object cannot be stored; `secret-found`, what would
-                be kept for ever holds what looks like a secret.
+            Refused: `bump-too-small`, the number says less than what has changed, with every reason.
+            InvalidInput: a name, number or value is malformed, or the object cannot be stored; `signature-mismatch`, the
+                example is not what the signature says; `secret-found`, what would be kept for ever holds what looks like a
+                secret.
             Unsupported: `extra-missing`, to compress takes an extra.
+
+        Warns:
+            IncompleteSignature: an example or a signature was given, and something could not be found out.
         """
         from modelvault.publishing import Label, content
+        from modelvault.signature.recording import candidate
 
         model = reference.model_name(model)
         label = Label(version, bump, base)
@@ -294,12 +313,36 @@ class Vault:
             if not os.path.exists(obj):
                 raise NotFound(f"there is nothing at {shown(obj)}", code=Code.FILE_NOT_FOUND, ref=shown(obj))
             said = content("files", (), params, metrics, data, notes)
-            with _kept(keep_diff) as beside:
-                return publish(model, obj, label, said, actor, beside)
-        with _scratch() as folder, _kept(keep_diff) as beside:
-            modules = _dumped(chosen, obj, folder)
+            return publish(model, obj, label, said, actor, candidate(obj, example, signature), keep_diff)
+        with _scratch() as folder:
+            modules = _dumped(chosen, obj, folder)  # as it was before it was called
             said = content(chosen.name, modules, params, metrics, data, notes, obj)
-            return publish(model, folder, label, said, actor, beside)
+            return publish(model, folder, label, said, actor, candidate(obj, example, signature), keep_diff)
+
+    def suggest_bump(
+        self, model: str, obj: object, *, example: object = None, signature: object = None, base: str | None = None
+    ) -> Bump:
+        """The least bump that `obj` needs as a new version, with all that was found; nothing is written.
+
+        Inputs and outputs are compared, and if they are equal the predictions on the examples of the other version: that is
+        exact for these examples, and says nothing of others.
+
+        Args:
+            model: its name.
+            obj: as `publish` takes it.
+            example: as `publish` takes it.
+            signature: as `publish` takes it.
+            base: the version to compare with, a number or a ref of this model; the latest stable one if left out.
+
+        Raises:
+            NotFound: there is no such version.
+        """
+        from modelvault import bumping
+        from modelvault.signature.recording import candidate
+
+        model = reference.model_name(model)
+        found = self._within(model, base if base is not None else f"{model}:*")
+        return bumping.needed(self._catalog, model, candidate(obj, example, signature), found.target.version)
 
     @contextlib.contextmanager
     def draft(
@@ -307,7 +350,7 @@ class Vault:
         model: str,
         *,
         version: str | None = None,
-        bump: Level | None = None,
+        bump: Level | Literal["auto"] | None = None,
         base: str | None = None,
         keep_diff: bool = False,
         actor: str | None = None,
@@ -317,28 +360,38 @@ class Vault:
         Takes and raises what `publish` does.  Commit point: the create of the version's claim, at the end of the block.
         """
         from modelvault.publishing import Label, content
+        from modelvault.signature.recording import candidate
 
         label = Label(version, bump, base)
         with _scratch() as folder:
             draft = Draft(folder)
             yield draft
             said = content("files", (), draft.params, draft.metrics, draft.data, draft.notes)
-            with _kept(keep_diff) as beside:
-                draft.version = self._publish(model, folder, label, said, actor, beside)
+            recorded = candidate(folder, None, draft.signature)
+            draft.version = self._publish(model, folder, label, said, actor, recorded, keep_diff)
 
     # --- read ------------------------------------------------------------------------------------------------------
 
-    def load(self, ref: str) -> Any:
+    def load(self, ref: str, *, check: bool = False) -> Any:
         """The object of the version that `ref` names.  Every byte is verified before any of it is deserialised.
+
+        Args:
+            ref: the version.
+            check: call the object with the examples that were recorded, and compare what it answers with what it answered
+                when it was published.
 
         Raises:
             NotFound: nothing answers to `ref`.
+            Refused: `check-failed`, it answers otherwise here, or there is nothing to check it by.
             Untrusted: `format-not-trusted`, its format can run code, and others can write to this vault.
             Corrupt: what is stored is not what was published.
             Unsupported: its format, or a package that it needs, is not installed.
             StoreError: the store failed.  Where it cannot be reached, what is in the cache loads all the same, by its
                 number without a request, and by its alias as it was last seen, with a warning: `StaleAlias`.
         """
+        given: object = check
+        if not isinstance(given, bool):
+            raise InvalidInput("check is True or False", code=Code.BAD_VALUE)
         found = self._catalog.resolve(reference.parse(ref), offline=True)
         manifest = self._catalog.manifest(found.model, found.target)
         format = formats.named(manifest.format)
@@ -350,7 +403,12 @@ class Vault:
             ref=f"{manifest.model}:{manifest.version}",
         )
         tree = Tree(manifest, Digest(found.target.digest), self._catalog.blobs, self._cache)
-        return format.load(tree) if tree.size < _LONG else self._watched(tree, format.load)
+        obj = format.load(tree) if tree.size < _LONG else self._watched(tree, format.load)
+        if check:
+            from modelvault.signature.recording import check as checked
+
+            checked(manifest, obj, self._catalog.blobs.read)
+        return obj
 
     def fetch(self, ref: str, to: str | os.PathLike[str] | None = None, *, only: Sequence[str] = ()) -> Path:
         """The verified files of a version, in a folder.  Nothing of them is run.
@@ -615,11 +673,12 @@ class Vault:
         label: Label,
         said: Mapping[str, Any],
         actor: str | None,
-        beside: Mapping[str, Path],
+        candidate: Candidate,
+        keep_diff: object,
         *,
         compress: bool = False,
     ) -> Version:
-        from modelvault import founding, publishing
+        from modelvault import bumping, founding, publishing
         from modelvault.provenance import actor as named
 
         model = reference.model_name(model)
@@ -628,20 +687,23 @@ class Vault:
             founding.found(self._store, self._clock(), single_writer=self._single_writer, tested=near)
             self._ensured = True
         who, meter = named(actor), Meter(self._show())
+        candidate.warn()
+        suits = candidate.signature is not None or label.bump == "auto"
+        suit = partial(bumping.suited, self._catalog, model, candidate) if suits else None
+        what: dict[str, Any] = {"model": model, "label": label, "content": {**said, **candidate.members}, "actor": who}
         try:
-            manifest, claim = publishing.publish(
-                self._catalog,
-                root,
-                model=model,
-                label=label,
-                content=said,
-                actor=who,
-                clock=self._clock,
-                meter=meter,
-                measures=self._measures,
-                beside=beside,
-                compress=compress,
-            )
+            with _kept(candidate, keep_diff) as beside:
+                manifest, claim = publishing.publish(
+                    self._catalog,
+                    root,
+                    **what,
+                    clock=self._clock,
+                    meter=meter,
+                    measures=self._measures,
+                    beside=beside,
+                    suit=suit,
+                    compress=compress,
+                )
         finally:
             meter.end()
         return Version(manifest, claim, self)
@@ -786,19 +848,28 @@ def _scratch() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _kept(keep_diff: object) -> Iterator[dict[str, Path]]:
-    """What is to be stored beside the object: the changes that are not committed, if they are to be kept and there are any."""
+def _kept(candidate: Candidate, keep_diff: object) -> Iterator[dict[str, Path]]:
+    """What is to be stored beside the object: examples, and the changes that are not committed, if there are any."""
     from modelvault.provenance import CHANGES, changes
 
     if not isinstance(keep_diff, bool):
         raise InvalidInput("keep_diff is True or False", code=Code.BAD_VALUE)
-    patch = changes() if keep_diff else b""
-    if not patch:
-        yield {}
-        return
-    with _scratch() as folder:
-        (folder / "changes").write_bytes(patch)
-        yield {CHANGES: folder / "changes"}
+    kept = {candidate.path: candidate.example, CHANGES: changes() if keep_diff else b""}
+    with contextlib.ExitStack() as stack:
+        folder, paths = None, dict[str, Path]()
+        for name, data in kept.items():
+            if data:
+                folder = folder or stack.enter_context(_scratch())
+                paths[name] = _written(folder / name.rpartition("/")[2], data)
+        yield paths
+
+
+def _written(path: Path, data: bytes) -> Path:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise _no_room(error) from error
+    return path
 
 
 def _dumped(format: formats.Format, obj: object, folder: Path) -> tuple[str, ...]:

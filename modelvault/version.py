@@ -15,6 +15,7 @@ from modelvault.wire import Claim, DataRef, Environment, File, JsonValue, Manife
 
 if TYPE_CHECKING:
     from modelvault.partial import PartialFile
+    from modelvault.signature import Signature
 
 __all__ = ["Version"]
 
@@ -22,7 +23,7 @@ __all__ = ["Version"]
 class _Vault(Protocol):
     """The verbs that a version offers on itself."""
 
-    def load(self, ref: str) -> Any: ...
+    def load(self, ref: str, *, check: bool = False) -> Any: ...
     def fetch(self, ref: str, to: str | PathLike[str] | None = None, *, only: Sequence[str] = ()) -> Path: ...
     def diff(self, a: Any, b: Any) -> Diff: ...
     def notes(self, ref: str) -> list[Note]: ...
@@ -105,6 +106,15 @@ class Version:
         return self.manifest.notes
 
     @property
+    def signature(self) -> Signature | None:
+        """What it takes and answers with; None if that is not known.  ``signature.validate(x)`` checks what it is to take."""
+        if self.manifest.signature is None:
+            return None
+        from modelvault.signature import signature
+
+        return signature(self.manifest.signature)
+
+    @property
     def environment(self) -> Environment | None:
         """The interpreter and packages that it was published with."""
         return self.manifest.environment
@@ -114,9 +124,9 @@ class Version:
         """The code that it came from."""
         return self.manifest.provenance
 
-    def load(self) -> Any:
+    def load(self, *, check: bool = False) -> Any:
         """The object: as `Vault.load`."""
-        return self._vault.load(self.ref)
+        return self._vault.load(self.ref, check=check)
 
     def fetch(self, to: str | PathLike[str] | None = None, *, only: Sequence[str] = ()) -> Path:
         """Its files in a folder: as `Vault.fetch`."""

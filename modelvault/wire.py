@@ -38,6 +38,7 @@ __all__ = [
     "Claim",
     "DataRef",
     "Environment",
+    "FieldRecord",
     "File",
     "Git",
     "Hardware",
@@ -49,6 +50,7 @@ __all__ = [
     "Part",
     "Provenance",
     "Run",
+    "SignatureRecord",
     "Target",
     "VaultRecord",
     "read_manifest",
@@ -59,6 +61,7 @@ __all__ = [
 ]
 
 FILES_LIMIT: Final = 100_000
+FIELDS_LIMIT: Final = 100_000
 TEXT_LIMIT: Final = 64 * 1024
 NAME_LIMIT: Final = 200
 CODED_LIMIT: Final = 64 * 1024 * 1024
@@ -106,6 +109,8 @@ _Blob = Annotated[str, Field(pattern=_BLOB)]
 _Txn = Annotated[str, Field(pattern=_TXN)]
 _Text = Annotated[str, Field(max_length=TEXT_LIMIT)]
 _Name = Annotated[str, Field(max_length=NAME_LIMIT)]
+_Whole = Annotated[int, Field(ge=-(2**63), lt=2**64)]
+_Label = Annotated[str, Field(max_length=1000)]
 _Size = Annotated[int, Field(ge=0, lt=2**63)]
 _Coding = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]{0,39}$")]
 """Open, too: what a release does not know stops it only where it has to decode."""
@@ -283,6 +288,51 @@ class Provenance(_Record):
     locks: tuple[DataRef, ...] = ()
 
 
+class FieldRecord(_Record):
+    """An input or output of a model: a column, an array, a value."""
+
+    name: _Label = ""
+    """Empty where it is known by its position alone."""
+    dtype: _Label | None = None
+    """In the words of numpy and Arrow: ``int64``, ``float32``, ``string``, ``timestamp[ns, UTC]``; None if not known."""
+    shape: Annotated[tuple[_Size | None, ...], Field(max_length=64)] | None = None
+    """The length of each dimension, None for any; None if any shape will do."""
+    required: bool = True
+    nullable: bool = False
+    """It may be missing: null, or NaN."""
+    categories: Annotated[tuple[bool | _Whole | _Finite | _Text, ...], Field(max_length=FIELDS_LIMIT)] | None = None
+    """All values that there are, or what the last dimension stands for, in order; None if any value will do."""
+    low: _Whole | _Finite | None = None
+    high: _Whole | _Finite | None = None
+
+
+_Fields = Annotated[tuple[FieldRecord, ...], Field(max_length=FIELDS_LIMIT)]
+_Matched = Literal["name", "position"]
+
+
+class SignatureRecord(_Record):
+    """What a model takes and what it answers with; None where that is not known.
+
+    `inputs_by` and `outputs_by` say what tells fields apart, `extra` what becomes of inputs that are not listed, `unknown`
+    in words what could not be found out.
+    """
+
+    inputs: _Fields | None = None
+    outputs: _Fields | None = None
+    inputs_by: _Matched = "name"
+    outputs_by: _Matched = "name"
+    extra: Literal["ignore", "forbid"] = "ignore"
+    unknown: tuple[_Text, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_are_apart(self) -> Self:
+        for side, by in ((self.inputs, self.inputs_by), (self.outputs, self.outputs_by)):
+            names = [field.name for field in side or ()]
+            if by == "name" and len(set(names)) != len(names):
+                raise ValueError("two fields that are known by their names have one name")
+        return self
+
+
 class Manifest(_Record):
     """What a version is.  Who published it and when stands in its claim: equal content has an equal manifest."""
 
@@ -291,7 +341,7 @@ class Manifest(_Record):
     version: _Number
     format: _Name
     files: Annotated[tuple[File, ...], Field(max_length=FILES_LIMIT)]
-    signature: Annotated[JsonValue, _Frozen] = None
+    signature: SignatureRecord | None = None
     params: Annotated[dict[str, JsonValue], _Frozen] = {}
     metrics: Annotated[dict[str, _Finite], _Frozen] = {}
     data: tuple[DataRef, ...] = ()

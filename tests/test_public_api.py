@@ -10,14 +10,15 @@ import modelvault
 
 PUBLIC = {
     "modelvault": {
-        "Change", "Diff", "Draft", "Estimate", "Finding", "Gate", "Manifest", "Move", "Note", "Progress", "Proposal", "Recipe", "Report", "Vault", "Verdict", "Version",
-        "errors", "load", "open",
+        "Bump", "Change", "Diff", "Draft", "Estimate", "Field", "Finding", "Gate", "Manifest", "Move", "Note", "Progress", "Proposal", "Recipe", "Report",
+        "Signature", "Vault", "Verdict", "Version", "errors", "gates", "load", "open",
     },
     "modelvault.errors": {
-        "AlreadyExists", "Code", "CommitUncertain", "Conflict", "Corrupt", "InvalidInput", "NotFound", "Refused", "StaleAlias", "StoreError",
+        "AlreadyExists", "Code", "CommitUncertain", "Conflict", "Corrupt", "IncompleteSignature", "InvalidInput", "NotFound", "Refused", "StaleAlias", "StoreError",
         "Unsupported", "Untrusted", "VaultError", "shown",
     },
     "modelvault.formats": {"Files", "Format", "choose", "named"},
+    "modelvault.gates": {"Gate", "Proposal", "Verdict", "compatible", "judge", "listed", "rollback_safe", "signature"},
     "modelvault.stores": {
         "READ_LIMIT", "Content", "Data", "Entry", "Key", "KeyExists", "KeyMissing", "Sink", "Span", "Stages", "Store", "Taken", "checked",
         "connect",
@@ -27,6 +28,7 @@ PUBLIC = {
 
 VERBS = {
     "aliases", "diff", "draft", "fetch", "history", "load", "models", "note", "notes", "prefetch", "promote", "publish", "reproduce", "rollback",
+    "suggest_bump",
     "unyank", "url", "verify", "version", "versions", "yank",
 }  # fmt: skip
 

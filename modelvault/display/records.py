@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from modelvault.diff import Diff
 from modelvault.display.text import Card, Table, columns
 from modelvault.errors import VaultError
-from modelvault.wire import Claim, Manifest, Move, Note
+from modelvault.signature import field_words
+from modelvault.wire import Claim, Manifest, Move, Note, SignatureRecord
 
 if TYPE_CHECKING:
     from modelvault.provenance.check import Finding
@@ -24,6 +25,7 @@ __all__ = [
     "history_table",
     "move_card",
     "problem_card",
+    "signature_view",
     "size_text",
     "version_card",
     "version_table",
@@ -86,10 +88,31 @@ def version_card(version: Published, aliases: Mapping[str, Move]) -> Card:
         ("notes", manifest.notes.split("\n") if manifest.notes else []),
         ("remarks", columns(map(_remark, notes))),
         *_origin(manifest),
+        *_contract(manifest.signature),
         ("format", [manifest.format]),
         ("files", columns((file.path, size_text(file.size), file.digest) for file in manifest.files)),
     ]
     return Card(f"{manifest.model}:{manifest.version}", fields)
+
+
+def signature_view(ref: str, signature: SignatureRecord | None) -> Card | Table:
+    """What a version takes and what it answers with."""
+    if signature is None:
+        return Table((), (), empty=f"{ref} has no signature")
+    return Card(ref, list(_contract(signature)))
+
+
+def _contract(signature: SignatureRecord | None) -> Iterator[tuple[str, list[str]]]:
+    if signature is None:
+        return
+    for name, fields, by in (
+        ("inputs", signature.inputs, signature.inputs_by),
+        ("outputs", signature.outputs, signature.outputs_by),
+    ):
+        told = ["not known"] if fields is None else [*columns(map(field_words, fields)), f"by {by}"]
+        yield name, told
+    if signature.unknown:
+        yield "not known", list(signature.unknown)
 
 
 def alias_table(model: str, aliases: Mapping[str, Move]) -> Table:

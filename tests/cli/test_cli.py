@@ -17,6 +17,7 @@ from termios import TIOCSWINSZ
 from typing import get_args
 
 import pytest
+from onnx import TensorProto, helper
 
 import modelvault as mv
 from modelvault import cli, errors, vault
@@ -123,6 +124,33 @@ def test_publish_takes_all_that_the_api_takes(run, opened, model, tmp_path):
     assert [ref.how for ref in version.data] == ["sha256", "unread"]
     assert (version.notes, version.actor, version.format) == ("A hotfix.", "tester", "files")
     assert {file.path for file in version.files} == {"config.json", "weights.bin"}
+
+
+def test_a_signature_is_shown_and_compared(run, opened, tmp_path):
+    def graph(name, columns):
+        inputs, outputs = ([helper.make_tensor_value_info(one, TensorProto.FLOAT, [None, columns])] for one in "xy")
+        nodes = [helper.make_node("Relu", ["x"], ["y"])]
+        (tmp_path / name).write_bytes(
+            helper.make_model(helper.make_graph(nodes, "g", inputs, outputs)).SerializeToString()
+        )
+        return tmp_path / name
+
+    run("publish", "fraud", graph("one.onnx", 3))
+    said = run("signature", "fraud:1.0.0")
+    assert said.code == 0
+    assert re.search(r"inputs +x +float32 +\(any, 3\)", said.out)
+    assert run("signature", "fraud:1.0.0", "--json").json["outputs"][0]["shape"] == [None, 3]
+    assert "float32" in run("show", "fraud:1.0.0").out
+    said = run("suggest", "fraud", graph("two.onnx", 4))
+    assert said.out.startswith(
+        "major, counted from 1.0.0\n  major: the input 'x' had the shape (any, 3), has (any, 4)\n"
+    )
+    assert run("suggest", "fraud", tmp_path / "two.onnx", "--json").json["level"] == "major"
+    said = run("publish", "fraud", tmp_path / "two.onnx", "--bump", "minor", "--json")
+    assert (said.code, said.error["code"], len(said.error["verdicts"])) == (5, "bump-too-small", 2)
+    assert run("publish", "fraud", tmp_path / "two.onnx", "--bump", "auto").out.startswith("fraud:2.0.0 ")
+    opened.publish("bare", 1)
+    assert (run("signature", "bare:1.0.0").out, run("signature", "bare:1.0.0", "--json").json) == ("", None)
 
 
 def test_a_dry_run_says_what_would_be_done(run, opened, model):
@@ -322,7 +350,7 @@ def test_choices_are_those_of_the_api():
         if action.choices
     }
     assert choices == {
-        ("publish", "bump"): set(get_args(Bump)),
+        ("publish", "bump"): {*get_args(Bump), "auto"},
         ("note", "kind"): set(get_args(NoteKind)),
         ("verify", "level"): set(get_args(Level)),
         ("cache", "what"): {"ls", "verify", "prune", "forget"},
@@ -331,8 +359,14 @@ def test_choices_are_those_of_the_api():
 
 def test_every_verb_is_a_verb_of_a_vault():
     verbs = {name for name, value in vars(mv.Vault).items() if callable(value) and not name.startswith("_")}
-    elsewhere = {"draft", "load", "notes", "version"}  # a block, an object, and what `show` shows
-    assert set(cli.VERBS) == verbs - elsewhere | {"show", "cat", "demo", "cache"}
+    elsewhere = {
+        "draft",
+        "load",
+        "notes",
+        "version",
+        "suggest_bump",
+    }  # a block, an object, what `show` shows, `suggest`
+    assert set(cli.VERBS) == verbs - elsewhere | {"show", "cat", "demo", "cache", "signature", "suggest"}
 
 
 @pytest.mark.parametrize("verb", cli.VERBS)

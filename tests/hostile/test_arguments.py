@@ -18,6 +18,8 @@ from modelvault.stores.local import LocalStore
 from modelvault.stores.memory import MemoryStore
 from modelvault.vault import Vault
 
+pytestmark = pytest.mark.filterwarnings("ignore::modelvault.errors.IncompleteSignature")
+
 
 class Rude:
     """Answers nothing."""
@@ -156,12 +158,13 @@ VERBS: dict[str, tuple[Callable[..., object], tuple[str, ...], dict[str, object]
     # name: the call, its arguments by position, and what they are when they are good
     "open": (lambda _, url, **options: modelvault.open(url, **options), ("url",), {"url": "vault", "cache": False, "trust": None, "option": ""}),
     "load_": (lambda _, ref, **options: modelvault.load(ref, **options), ("ref",), {"ref": "m@prod", "vault": "vault"}),
-    "publish": (Vault.publish, ("model", "obj"), {"model": "m", "obj": 1, "base": None, "format": None, "params": None, "metrics": None, "data": (), "notes": "", "keep_diff": False, "actor": None, "compress": False, "dry_run": False} | BUMP),
+    "publish": (Vault.publish, ("model", "obj"), {"model": "m", "obj": 1, "base": None, "format": None, "params": None, "metrics": None, "data": (), "notes": "", "keep_diff": False, "actor": None, "compress": False, "dry_run": False, "example": [[1.0]], "signature": None} | BUMP),
     "publish_dry_": (Vault.publish, ("model", "obj"), {"model": "m", "obj": 1, "version": "3.0.0", "dry_run": True}),
     "open_file": (lambda vault, path: vault.version("m@prod").open(path), ("path",), {"path": "object.pkl"}),
     "publish_": (Vault.publish, ("model", "obj"), {"model": "m", "obj": 1, "version": "1.0.0"}),
     "draft": (draft, ("model",), {"model": "m", "version": None, "base": None, "keep_diff": False, "actor": None, "params": {}, "metrics": {}, "data": [], "notes": ""} | BUMP),
-    "load": (Vault.load, ("ref",), {"ref": "m@prod"}),
+    "suggest_bump": (Vault.suggest_bump, ("model", "obj"), {"model": "m", "obj": 1, "example": [[1.0]], "signature": None, "base": "1.0.0"}),
+    "load": (Vault.load, ("ref",), {"ref": "m@prod", "check": False}),
     "fetch": (Vault.fetch, ("ref", "to"), {"ref": "m@prod", "to": "out/{}", "only": ()}),
     "fetch_": (Vault.fetch, ("ref",), {"ref": "m@prod", "only": ()}),
     "prefetch": (Vault.prefetch, ("refs",), {"refs": "m@prod"}),
@@ -226,7 +229,7 @@ def test_anything_as_an_argument_works_or_is_an_error_of_the_vault(verb, name, v
     for what, make in HOSTILE.items():
         if (verb, name, what) not in SLOW and not (name == "data" and what == "the root"):
             checked(lambda make=make: called(vault, verb, {name: make()}, count))
-    assert vault.verify().ok
+    assert vault.verify().ok, str(vault.verify())
 
 
 @pytest.mark.parametrize(
@@ -301,4 +304,4 @@ def test_any_arguments_together_work_or_are_an_error_of_the_vault(verb, data, tm
     names = data.draw(st.sets(st.sampled_from(sorted(good)), min_size=1))
     arguments = {name: data.draw(anything, label=name) for name in sorted(names)}
     checked(lambda: called(vault, verb, arguments, itertools.count()))
-    assert vault.verify().ok
+    assert vault.verify().ok, str(vault.verify())

@@ -118,7 +118,23 @@ PART = {"digest": sha256(b"part"), "size": 4}
 CODED = PART | {"blob": sha256(b"pack"), "enc": "zstd", "stored": 3}
 BASE = {"digest": sha256(b"base"), "size": 4, "blob": sha256(b"pack"), "offset": 3}
 EVERYTHING = {
-    "signature": {"inputs": [{"name": "amount", "dtype": "float64"}]},
+    "signature": {
+        "inputs": [
+            {"name": "amount", "dtype": "float64", "shape": [None], "low": 0},
+            {
+                "name": "shop",
+                "dtype": "string",
+                "shape": [None],
+                "required": False,
+                "nullable": True,
+                "categories": ["a", "b"],
+            },
+        ],
+        "inputs_by": "position",
+        "extra": "forbid",
+        "outputs": [{"name": "predict_proba", "dtype": "float64", "shape": [None, 2], "categories": [False, True]}],
+        "unknown": ["examples: the outputs differ from call to call"],
+    },
     "params": {"C": 0.1, "penalty": "l2", "classes": [0, 1], "n_jobs": None, "warm_start": False},
     "metrics": {"auc": 0.947, "loss": 1e-05, "rows": 12000},
     "data": [
@@ -178,6 +194,10 @@ VALID: dict[str, bytes] = {
     "manifest-with-unknown-members": canonical(manifest(inline("a", b"") | {"mode": 420}, licence="MIT")),
     "manifest-of-many-files": canonical(
         manifest(inline("a.txt", b"a"), inline("sub/b.txt", b"b"), stored("big", PART))
+    ),
+    "manifest-with-an-empty-signature": canonical(manifest(signature={})),
+    "manifest-with-unknown-members-of-a-signature": canonical(
+        manifest(signature={"inputs": [{"name": "x", "unit": "EUR"}], "params": {"n": 1}})
     ),
     "manifest-with-an-empty-file": canonical(manifest(inline("empty", b""))),
     "manifest-with-a-path-beyond-ascii": canonical(manifest(inline("modèle/données 1.txt", HELLO))),
@@ -327,6 +347,11 @@ INVALID: dict[str, bytes] = {
     "move-with-an-alias-of-a-space": sealed(MOVE | {"alias": "prod eu"}),
     # manifests
     "manifest-with-files-as-an-object": canonical(manifest() | {"files": {}}),
+    "manifest-with-a-signature-of-text": canonical(manifest(signature="x: float64")),
+    "manifest-with-two-inputs-of-one-name": canonical(manifest(signature={"inputs": [{"name": "x"}, {"name": "x"}]})),
+    "manifest-with-a-negative-dimension": canonical(manifest(signature={"inputs": [{"name": "x", "shape": [-1]}]})),
+    "manifest-with-a-category-of-null": canonical(manifest(signature={"outputs": [{"categories": ["a", None]}]})),
+    "manifest-with-inputs-known-by-nothing": canonical(manifest(signature={"inputs_by": "nothing"})),
     "manifest-with-a-metric-of-null": canonical(manifest(metrics={"auc": None})),
     "manifest-with-the-inline-digest-of-other-bytes": bad_file(digest=sha256(b"other")),
     "manifest-with-the-inline-size-of-other-bytes": bad_file(size=7),
