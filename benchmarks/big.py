@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import median
 from string import Template
@@ -25,7 +25,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from benchmarks import machine
-from benchmarks.big_peers import PEERS, BigPeer
+from benchmarks.big_peers import CHUNKERS, REGISTRIES, BigPeer
 from benchmarks.figures import NOTHING, table
 from benchmarks.peers import ENVIRONMENT
 from benchmarks.processes import ROOT
@@ -70,7 +70,8 @@ def main() -> None:
     given = parser.parse_args()
     with TemporaryDirectory(prefix="benchmarks-") as scratch:
         about = machine.described(Path(scratch), machine.load())
-        found = measure(Path(scratch), given.rounds, given.file)
+        found = measure(Path(scratch), given.rounds, given.file, REGISTRIES)
+        chunked = measure(Path(scratch), given.rounds, given.file // 4, CHUNKERS)
     words = Template(Path(__file__).with_name("big.md").read_text())
     page = words.substitute(
         size=FILES * given.file,
@@ -79,21 +80,25 @@ def main() -> None:
         seconds=_times(found),
         stored=_middles(found, "stored"),
         memory=_middles(found, "memory"),
+        chunked_size=FILES * (given.file // 4),
+        chunked_seconds=_times(chunked),
+        chunked_stored=_middles(chunked, "stored"),
+        chunked_memory=_middles(chunked, "memory"),
     )
     print(page)
     given.page.write_text(page)
 
 
-def measure(scratch: Path, rounds: int, mebibytes: int) -> Measured:
+def measure(scratch: Path, rounds: int, mebibytes: int, peers: Iterable[type[BigPeer]]) -> Measured:
     """All figures; in each round everybody does everything once, with nothing there."""
     trees = {name: scratch / name for name in CHANGES}
     for name, tree in trees.items():
-        tree.mkdir()
+        tree.mkdir(exist_ok=True)
         for number in range(FILES):
             _write(tree / f"model-{number}.safetensors", number, mebibytes, name)
     found: Measured = defaultdict(lambda: defaultdict(list))
     for number in range(rounds):
-        for peer in (None, *filter(_is_here, PEERS)):
+        for peer in (None, *filter(_is_here, peers)):
             title = peer.title if peer else "cp -r, sync"
             print(f"round {number + 1} of {rounds}: {title}", flush=True)
             folder = scratch / "work"

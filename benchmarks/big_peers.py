@@ -184,4 +184,5 @@ def _run(*command: str) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-PEERS: tuple[type[BigPeer], ...] = (Pins, MLflow, Xet, Restic, Borg, Casync, Modelvault)
+REGISTRIES: tuple[type[BigPeer], ...] = (Pins, MLflow, Modelvault)
+CHUNKERS: tuple[type[BigPeer], ...] = (Xet, Restic, Borg, Casync, Modelvault)

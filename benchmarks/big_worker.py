@@ -12,14 +12,14 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks.big_peers import PEERS
+from benchmarks.big_peers import CHUNKERS, REGISTRIES
 
 
 def main() -> None:
     """Print seconds, and the MiB above what the import of the package took."""
     package, verb, folder, tree = sys.argv[1:]
     os.chdir(folder)
-    peer = next(peer for peer in PEERS if peer.package == package)()
+    peer = next(peer for peer in (*REGISTRIES, *CHUNKERS) if peer.package == package)()
     before, begin = _peak(), perf_counter()
     getattr(peer, verb)(Path(tree))
     seconds = perf_counter() - begin
