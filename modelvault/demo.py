@@ -28,6 +28,7 @@ IMPORTS = """\
 import modelvault as mv
 from modelvault.demo import patients
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -54,9 +55,9 @@ STEPS = (
         """\
 vault = mv.open(URL)
 X, X_test, y, y_test = patients()
-stump = DecisionTreeClassifier(max_depth=1).fit(X, y)
-vault.publish("cancer", stump, version="1.0.0", params=stump.get_params(),
-              metrics={"accuracy": stump.score(X_test, y_test)}, notes="A decision stump.")
+near = KNeighborsClassifier(n_neighbors=1).fit(X, y)
+vault.publish("cancer", near, version="1.0.0", params=near.get_params(),
+              metrics={"accuracy": near.score(X_test, y_test)}, notes="The nearest patient.")
 print(vault.promote("cancer@prod", "1.0.0", reason="first release"))
 """,
     ),

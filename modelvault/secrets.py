@@ -94,6 +94,10 @@ _WEAK = r"token|auth|bearer|cookie|jwt|sig"
 _MARKS = ("pass", "pwd", "secret", "credential", "connection", "key", "token", "auth", "bearer", "cookie", "jwt", "sig")
 """What they have in them."""
 
+_SHORTEST = 8
+"""Characters of the shortest: ``pwd=`` and four more."""
+_ANY_MARK = re.compile("|".join(map(re.escape, {*_MARKS, *(mark for _, marks in _SHAPED for mark in marks)})))
+
 _NAME = re.compile(r"[\w.-]{0,40}\Z")
 _VALUE = r"\"(?P<double>[^\"\n]{4,512})\"|'(?P<single>[^'\n]{4,512})'|(?P<bare>[^\s\"'`,;&()<>{}\[\]]{4,512})"
 _TELLING = re.compile(
@@ -133,8 +137,7 @@ def secret_in(text: str, name: str = "") -> str:
 
 def redacted(text: str) -> str:
     """`text` with ``***`` for each secret that is seen in it."""
-    spans = sorted(_spans(text))
-    if not spans:
+    if len(text) < _SHORTEST or not (spans := sorted(_spans(text))):
         return text
     pieces, at = list[str](), 0
     for begin, end, _ in spans:
@@ -153,6 +156,8 @@ def random_looking(text: str) -> bool:
 def _spans(text: str) -> Iterator[tuple[int, int, str]]:
     """Begin, end and kind of each secret."""
     small = text.lower()
+    if not _ANY_MARK.search(small):
+        return
     for kind, marks in _SHAPED:
         if any(mark in small for mark in marks):  # a hundred times quicker than to try the patterns
             yield from ((*match.span(), kind) for match in _shape(kind).finditer(text))

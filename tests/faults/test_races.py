@@ -77,7 +77,7 @@ def _long_ago() -> datetime:
     return datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
 
 
-LABELLED = {"publish", "publish-files", "publish-long-manifest", "draft"}
+LABELLED = {"publish", "publish-files", "publish-compressed", "publish-long-manifest", "draft"}
 """Those that publish 2.0.0, each with its own content."""
 
 
