@@ -54,8 +54,9 @@ if TYPE_CHECKING:
     from modelvault.provenance.recipe import Recipe
     from modelvault.signature import Field, Signature
     from modelvault.signature.bump import Bump
+    from modelvault.submission import Draft
     from modelvault.upkeep.verify import Report
-    from modelvault.vault import Draft, Vault, load, open
+    from modelvault.vault import Vault, load, open
     from modelvault.version import Version
     from modelvault.wire import Manifest, Move, Note
 
@@ -63,7 +64,7 @@ _HOME = {
     "Bump": "signature.bump",
     "Change": "diff",
     "Diff": "diff",
-    "Draft": "vault",
+    "Draft": "submission",
     "Estimate": "estimate",
     "Finding": "provenance.check",
     "Field": "signature",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ from modelvault.blobs import Blobs, parallel
 from modelvault.cache import Records
 from modelvault.canonical import Digest, storable
 from modelvault.catalog import Catalog, Found
-from modelvault.errors import Code, Corrupt, InvalidInput, NotFound, StoreError, VaultError, shown
+from modelvault.errors import Code, Corrupt, InvalidInput, VaultError, shown
 from modelvault.paths import path_text
 from modelvault.progress import Meter, Show
 from modelvault.reference import Level, Number, NumberRef
@@ -40,16 +39,14 @@ if TYPE_CHECKING:
     from modelvault.moving import Who
     from modelvault.partial import PartialFile
     from modelvault.provenance.recipe import Recipe
-    from modelvault.publishing import Label
     from modelvault.signature.bump import Bump
-    from modelvault.signature.recording import Candidate
+    from modelvault.submission import Draft, Submission
     from modelvault.upkeep.verify import Report
 
-__all__ = ["Draft", "Vault", "load", "open"]
+__all__ = ["Vault", "load", "open"]
 
 Used = TypeVar("Used")
 
-_PATH_LIMIT = 4096
 _LONG = 8 * 1024 * 1024
 """Bytes that take long enough to be shown."""
 
@@ -119,21 +116,6 @@ def _own_cache() -> Path:
     import platformdirs
 
     return platformdirs.user_cache_path("modelvault", appauthor=False)
-
-
-@dataclass
-class Draft:
-    """A version in the making: write its files below `path`, set what should be recorded, and leave the ``with`` block."""
-
-    path: Path
-    params: dict[str, Any] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
-    data: list[Any] = field(default_factory=list)
-    notes: str = ""
-    signature: object = None
-    """As `Vault.publish` takes it; what a file of ONNX tells if left out."""
-    version: Version | None = None
-    """The published version, once the block has been left without an exception."""
 
 
 def _now() -> datetime:
@@ -288,8 +270,8 @@ class Vault:
         Warns:
             IncompleteSignature: an example or a signature was given, and something could not be found out.
         """
-        from modelvault.publishing import Label, content
-        from modelvault.signature.recording import candidate
+        from modelvault.publishing import Label
+        from modelvault.submission import submitted
 
         model = reference.model_name(model)
         label = Label(version, bump, base)
@@ -297,27 +279,21 @@ class Vault:
         for name, given in flags:
             if not isinstance(given, bool):
                 raise InvalidInput(f"{name} is True or False", code=Code.BAD_VALUE)
-        if compress:
-            from modelvault import coding
-
-            coding.require()
-        publish = partial(self._rehearsed if dry_run else self._publish, compress=compress)
-        if isinstance(obj, str) and len(obj) < _PATH_LIMIT and os.path.exists(obj.replace("\0", "")):
-            raise InvalidInput(
-                "a text that names a file: is it the file that is meant?",
-                code=Code.BAD_VALUE,
-                hint=f"publish({model!r}, Path({shown(obj)!r}))",
-            )
-        chosen = formats.choose(obj, format)
-        if isinstance(obj, Path) and chosen.name == "files":
-            if not os.path.exists(obj):
-                raise NotFound(f"there is nothing at {shown(obj)}", code=Code.FILE_NOT_FOUND, ref=shown(obj))
-            said = content("files", (), params, metrics, data, notes)
-            return publish(model, obj, label, said, actor, candidate(obj, example, signature), keep_diff)
-        with _scratch() as folder:
-            modules = _dumped(chosen, obj, folder)  # as it was before it was called
-            said = content(chosen.name, modules, params, metrics, data, notes, obj)
-            return publish(model, folder, label, said, actor, candidate(obj, example, signature), keep_diff)
+        with submitted(
+            model,
+            obj,
+            label,
+            format=format,
+            params=params,
+            metrics=metrics,
+            data=data,
+            notes=notes,
+            example=example,
+            signature=signature,
+            keep_diff=keep_diff,
+            compress=compress,
+        ) as what:
+            return self._rehearsed(what, actor) if dry_run else self._publish(what, actor)
 
     def suggest_bump(
         self, model: str, obj: object, *, example: object = None, signature: object = None, base: str | None = None
@@ -359,16 +335,14 @@ class Vault:
 
         Takes and raises what `publish` does.  Commit point: the create of the version's claim, at the end of the block.
         """
-        from modelvault.publishing import Label, content
-        from modelvault.signature.recording import candidate
+        from modelvault.publishing import Label
+        from modelvault.submission import drafted, drafting
 
-        label = Label(version, bump, base)
-        with _scratch() as folder:
-            draft = Draft(folder)
+        model, label = reference.model_name(model), Label(version, bump, base)
+        with drafting() as draft:
             yield draft
-            said = content("files", (), draft.params, draft.metrics, draft.data, draft.notes)
-            recorded = candidate(folder, None, draft.signature)
-            draft.version = self._publish(model, folder, label, said, actor, recorded, keep_diff)
+            with drafted(model, draft, label, keep_diff) as what:
+                draft.version = self._publish(what, actor)
 
     # --- read ------------------------------------------------------------------------------------------------------
 
@@ -666,49 +640,38 @@ class Vault:
 
     # --- parts of the verbs ----------------------------------------------------------------------------------------
 
-    def _publish(
-        self,
-        model: str,
-        root: Path,
-        label: Label,
-        said: Mapping[str, Any],
-        actor: str | None,
-        candidate: Candidate,
-        keep_diff: object,
-        *,
-        compress: bool = False,
-    ) -> Version:
+    def _publish(self, what: Submission, actor: str | None) -> Version:
         from modelvault import bumping, founding, publishing
         from modelvault.provenance import actor as named
 
-        model = reference.model_name(model)
         if not self._ensured:
             near = _is_near(self._store)
             founding.found(self._store, self._clock(), single_writer=self._single_writer, tested=near)
             self._ensured = True
         who, meter = named(actor), Meter(self._show())
-        candidate.warn()
-        suits = candidate.signature is not None or label.bump == "auto"
-        suit = partial(bumping.suited, self._catalog, model, candidate) if suits else None
-        what: dict[str, Any] = {"model": model, "label": label, "content": {**said, **candidate.members}, "actor": who}
+        what.candidate.warn()
+        suits = what.candidate.signature is not None or what.label.bump == "auto"
+        suit = partial(bumping.suited, self._catalog, what.model, what.candidate) if suits else None
         try:
-            with _kept(candidate, keep_diff) as beside:
-                manifest, claim = publishing.publish(
-                    self._catalog,
-                    root,
-                    **what,
-                    clock=self._clock,
-                    meter=meter,
-                    measures=self._measures,
-                    beside=beside,
-                    suit=suit,
-                    compress=compress,
-                )
+            manifest, claim = publishing.publish(
+                self._catalog,
+                what.root,
+                model=what.model,
+                label=what.label,
+                content={**what.content, **what.candidate.members},
+                actor=who,
+                clock=self._clock,
+                meter=meter,
+                measures=self._measures,
+                beside=what.beside,
+                suit=suit,
+                compress=what.compress,
+            )
         finally:
             meter.end()
         return Version(manifest, claim, self)
 
-    def _rehearsed(self, *publication: Any, compress: bool) -> Estimate:
+    def _rehearsed(self, what: Submission, actor: str | None) -> Estimate:
         """What `_publish` would do with the same arguments."""
         from modelvault.estimate import Rehearsal, estimated
 
@@ -716,7 +679,7 @@ class Vault:
         vault = Vault(
             store, cache=self._cached_in, single_writer=self._single_writer, progress=False, clock=self._clock
         )
-        version = vault._publish(*publication, compress=compress)
+        version = vault._publish(what, actor)
         return estimated(version.manifest, version.claim, store)
 
     def _read_anew(self) -> Catalog:
@@ -832,58 +795,3 @@ def _is_near(store: Store) -> bool:
     """Its bytes are as quick to read as a cache's."""
     scheme, found, _ = store.url.partition("://")
     return not found or scheme in {"file", "memory"}
-
-
-@contextlib.contextmanager
-def _scratch() -> Iterator[Path]:
-    """A private folder that is gone afterwards."""
-    import tempfile
-
-    try:
-        scratch = tempfile.TemporaryDirectory(prefix="modelvault-", ignore_cleanup_errors=True)
-    except OSError as error:
-        raise _no_room(error) from error
-    with scratch as folder:
-        yield Path(folder)
-
-
-@contextlib.contextmanager
-def _kept(candidate: Candidate, keep_diff: object) -> Iterator[dict[str, Path]]:
-    """What is to be stored beside the object: examples, and the changes that are not committed, if there are any."""
-    from modelvault.provenance import CHANGES, changes
-
-    if not isinstance(keep_diff, bool):
-        raise InvalidInput("keep_diff is True or False", code=Code.BAD_VALUE)
-    kept = {candidate.path: candidate.example, CHANGES: changes() if keep_diff else b""}
-    with contextlib.ExitStack() as stack:
-        folder, paths = None, dict[str, Path]()
-        for name, data in kept.items():
-            if data:
-                folder = folder or stack.enter_context(_scratch())
-                paths[name] = _written(folder / name.rpartition("/")[2], data)
-        yield paths
-
-
-def _written(path: Path, data: bytes) -> Path:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise _no_room(error) from error
-    return path
-
-
-def _dumped(format: formats.Format, obj: object, folder: Path) -> tuple[str, ...]:
-    try:
-        return tuple(format.dump(obj, folder))
-    except StoreError:
-        raise
-    except OSError as error:
-        raise _no_room(error) from error
-
-
-def _no_room(error: OSError) -> StoreError:
-    return StoreError(
-        f"the object cannot be written to a temporary folder: {error.strerror}",
-        code=Code.STORE_FULL,
-        hint="free some space, or set TMPDIR to a folder with more",
-    )
