@@ -87,7 +87,8 @@ def _patient(monkeypatch):
 
 @pytest.fixture
 def _hasty(monkeypatch):
-    monkeypatch.setattr(flight, "_PATIENCE", 0.5)
+    monkeypatch.setattr(flight, "_PATIENCE", 3.0)
+    monkeypatch.setattr(flight, "_BEAT", 0.05)
 
 
 # --- one downloads
