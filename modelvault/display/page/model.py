@@ -187,9 +187,9 @@ def _versions(
     begin = (page - 1) * PER
     details = [_details(one, heads, after(numbers, begin + at)) for at, one in enumerate(found)]
     last = -(-len(numbers) // PER)
-    turn = _pager(model, page, last) if last > 1 else Html("")
+    above, below = (_pager(model, page, last, where) if last > 1 else Html("") for where in ("above", "below"))
     title = "Versions" if last == 1 else f"Versions {begin + 1:,} to {begin + len(found):,} of {len(numbers):,}"
-    return joined([section(title, turn, wide("Versions", whole)), section("Details", *details, turn)])
+    return joined([section(title, above, wide("Versions", whole)), section("Details", *details, below)])
 
 
 def _link(number: str) -> Html:
@@ -205,7 +205,7 @@ def _details(one: Published, heads: Mapping[str, Move], before: str) -> Html:
     return element("details", element("summary", number), element("div", told, id=number))
 
 
-def _pager(model: str, page: int, last: int) -> Html:
+def _pager(model: str, page: int, last: int, where: str) -> Html:
     """Links to the first pages, to those around this one, and to the last ones."""
     pages = sorted({*range(1, 3), *range(page - 2, page + 3), *range(last - 1, last + 1)} & {*range(1, last + 1)})
     root = "" if page == 1 else "../../models/"
@@ -215,4 +215,4 @@ def _pager(model: str, page: int, last: int) -> Html:
         items += [element("li", "…")] if each > before + 1 else []
         href = f"{root}{model}.html" if each == 1 else f"{older}{each}.html"
         items.append(element("li", element("a", each, href=href, aria_current="page" if each == page else None)))
-    return element("nav", element("ol", *items), aria_label="Pages of versions", class_="pages")
+    return element("nav", element("ol", *items), aria_label=f"Pages of versions, {where}", class_="pages")
