@@ -16,6 +16,7 @@ ROWS = 50
 """Of a table, or below a label of a card."""
 _LIMIT = 300
 """Characters of a text, unless it is said otherwise."""
+_LONG = 24
 _VOID = frozenset({"br", "input", "link", "meta"})
 
 Look = Callable[[str], dict[str, str]]
@@ -64,16 +65,22 @@ def table(view: Table, look: Look, rows: int = ROWS) -> Html:
     """The first `rows` of a table."""
     if not view.rows:
         return element("p", view.empty, **look("quiet"))
-    head = element("tr", *(element("th", cell.capitalize(), scope="col", **look("head")) for cell in view.head))
+    head = element("tr", *(element("th", _titled(cell), scope="col", **look("head")) for cell in view.head))
     body = [element("tr", *_cells(row, view.strong, look)) for row in view.rows[:rows]]
     made = element("table", element("thead", head), element("tbody", *body), **look("table"))
     left = len(view.rows) - rows
     return joined([made, element("p", more(left), **look("quiet"))]) if left > 0 else made
 
 
+def _titled(head: str) -> str:
+    return head.capitalize() if head.isupper() else head
+
+
 def _cells(row: Sequence[object], strong: int, look: Look) -> Iterator[Html]:
+    """Only what is long is broken into lines: a date or a number is not."""
     for at, cell in enumerate(row):
-        yield element("td", cell, **look("strong" if at == strong else "cell"))
+        is_long = not isinstance(cell, Html) and len(str(cell)) > _LONG
+        yield element("td", cell, **look("long" if is_long else "strong" if at == strong else "cell"))
 
 
 def card(view: Card, look: Look, rows: int = ROWS) -> Html:
@@ -89,7 +96,7 @@ def card(view: Card, look: Look, rows: int = ROWS) -> Html:
 def _below(some: Sequence[Line], look: Look, rows: int) -> Iterator[Html]:
     for are_cells, group in groupby(some[:rows], lambda line: isinstance(line, tuple)):
         if are_cells:
-            found = [element("tr", *(element("td", cell, **look("cell")) for cell in line)) for line in group]
+            found = [element("tr", *_cells(line, -1, look)) for line in group]
             yield element("table", element("tbody", *found), **look("table"))
         else:
             yield from (element("div", line) for line in group)
@@ -101,19 +108,20 @@ def _markup(value: object) -> str:
     return value.markup if isinstance(value, Html) else text(value).markup
 
 
-_CELL = "text-align:left;vertical-align:top;padding:2px 1em 2px 0"
+_CELL = "text-align:left;vertical-align:top;padding:2px 1em 2px 0;white-space:nowrap"
 _STYLES = {
     "view": "font-family:system-ui,sans-serif;font-size:13px;line-height:1.45;max-width:72em;"
-    "overflow-x:auto;overflow-wrap:anywhere;color:inherit",
+    "overflow-x:auto;color:inherit",
     "title": "font-weight:600;font-size:15px;margin:4px 0",
     "quiet": "opacity:.75;margin:2px 0",
     "table": "border-collapse:collapse;margin:2px 0;border:0;font-size:inherit;color:inherit",
-    "head": _CELL + ";white-space:nowrap;font-weight:400;opacity:.75;border-bottom:1px solid",
+    "head": _CELL + ";font-weight:400;opacity:.75;border-bottom:1px solid",
     "cell": _CELL,
-    "strong": _CELL + ";font-weight:600;white-space:nowrap",
+    "strong": _CELL + ";font-weight:600",
+    "long": _CELL.replace("nowrap", "normal") + ";overflow-wrap:anywhere;min-width:9em",
     "card": "display:grid;grid-template-columns:max-content minmax(0,1fr);gap:4px 16px;margin:4px 0",
-    "label": "opacity:.75;font-weight:400;margin:0;padding:2px 0",
-    "field": "margin:0;padding:2px 0;overflow-wrap:anywhere",
+    "label": "opacity:.75;font-weight:400;margin:0;padding:2px 0;float:none;width:auto;white-space:nowrap",
+    "field": "margin:0;padding:2px 0;float:none;width:auto;overflow-wrap:anywhere",
     "code": "font-family:ui-monospace,monospace;white-space:pre-wrap;margin:2px 0;background:none;color:inherit",
     "figure": "display:inline-block;margin:4px 24px 4px 0;vertical-align:top",
     "wide": "overflow-x:auto;margin:4px 0",
@@ -127,4 +135,4 @@ def INLINE(name: str) -> dict[str, str]:  # noqa: N802 - a constant that is a fu
 
 def PAGE(name: str) -> dict[str, str]:  # noqa: N802 - a constant that is a function
     """For a page that has a style sheet."""
-    return {"class_": name}
+    return {} if name == "cell" else {"class_": name}

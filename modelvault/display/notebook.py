@@ -53,7 +53,10 @@ class Versions(list[AnyReleased]):
         return _bundle(repr(self), title, lambda rows: [drawn, table(self._table(self), INLINE, rows)])
 
     def _table(self, some: Sequence[AnyReleased]) -> Table:
-        return records.version_table([Published(one.manifest, one.claim, ()) for one in some], {})
+        view = records.version_table([Published(one.manifest, one.claim, ()) for one in some], {})
+        at = view.head.index("ALIASES")  # where they are is not known here
+        cut = [(*row[:at], *row[at + 1 :]) for row in view.rows]
+        return view._replace(head=[*view.head[:at], *view.head[at + 1 :]], rows=cut)
 
 
 class History(list[Move]):

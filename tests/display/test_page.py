@@ -291,3 +291,12 @@ def test_ten_thousand_versions_make_pages_that_are_small(tmp_path):
     assert len([name for name in found if name.startswith("older/")]) == 99
     pages = [name for name in found if name.startswith(("older/", "models/"))]
     assert sum(len(re.findall(rb"<details><summary>[0-9]", found[name])) for name in pages) == 10_000
+
+
+def test_a_vault_in_a_bucket_has_the_same_page(s3_server, store, tmp_path):
+    place = s3_server.place()
+    for key in keys(store, ""):
+        s3_server.put(place, key, store.read(key))
+    Vault(place.connect()).page(tmp_path / "far")
+    Vault(store).page(tmp_path / "near")
+    assert files(tmp_path / "far") == files(tmp_path / "near")

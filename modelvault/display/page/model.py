@@ -35,7 +35,7 @@ PER = 100
 _CARD = 8_000
 """Bytes of what is told of one version."""
 _ALIASES, _MOVES, _METRICS, _REMARKS = 8, 20, 8, 50
-_TEXT = 8_000
+_TEXT = 4_000
 
 Histories = Mapping[str, Sequence[Move]]
 
