@@ -173,6 +173,8 @@ def test_what_failed_can_be_written_again(store, tmp_path):
 def test_names_of_models_are_checked(store, tmp_path):
     with pytest.raises(InvalidInput):
         Vault(store).page(tmp_path / "site", ["../fraud"])
+    with pytest.raises(InvalidInput):
+        Vault(store).page(tmp_path / "site", "fraud")
     with pytest.raises(NotFound):
         Vault(store).page(tmp_path / "site", ["none"])
 

@@ -14,6 +14,7 @@ from modelvault.catalog import Catalog
 from modelvault.display.page.folder import Folder
 from modelvault.display.page.model import Overview, write_model
 from modelvault.display.page.overview import index, search_data
+from modelvault.errors import Code, InvalidInput, shown
 
 __all__ = ["Site", "write"]
 
@@ -34,9 +35,12 @@ def write(catalog: Catalog, to: Path, models: Sequence[str]) -> Site:
 
     Raises:
         NotFound: `model-not-found`.
+        InvalidInput: `bad-name`; `bad-value`, `models` is a text.
         AlreadyExists: `target-exists`, `to` holds what is not of these pages.
         StoreError: `to` cannot be written.
     """
+    if isinstance(models, str):
+        raise InvalidInput("models is a list of names", code=Code.BAD_VALUE, hint=f"[{shown(models)!r}]")
     names = [reference.model_name(name) for name in dict.fromkeys(models)] or catalog.models()
     with Folder(to) as folder:
         for name in ("style.css", "search.js"):
