@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
 from itertools import groupby
 
@@ -17,6 +18,7 @@ ROWS = 50
 _LIMIT = 300
 """Characters of a text, unless it is said otherwise."""
 _LONG = 24
+_OFTEN = 32
 _VOID = frozenset({"br", "input", "link", "meta"})
 
 Look = Callable[[str], dict[str, str]]
@@ -32,6 +34,14 @@ class Html:
 
 def text(value: object, limit: int = _LIMIT) -> Html:
     """`value` as it may stand between tags and in quotes: at most `limit` characters, ``***`` for secrets, nothing unseen."""
+    if isinstance(value, str) and len(value) <= _OFTEN:
+        return _again(value, limit)
+    return Html(escape(shown(value, limit)))
+
+
+@lru_cache(4096)
+def _again(value: str, limit: int) -> Html:
+    """What is short comes often: names of looks, people, kinds."""
     return Html(escape(shown(value, limit)))
 
 

@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+from modelvault import layout
 from modelvault.vault import Vault
-from modelvault.wire import Move, Note, Target, digest_of, record
+from modelvault.wire import Claim, Move, Note, Target, digest_of, record, seal, write_manifest
 
 AT = datetime(2026, 11, 23, 7, 49, 15, tzinfo=UTC)
 DIGEST = digest_of(b"")
@@ -41,4 +42,19 @@ def vault_of(store):
     vault.note("fraud@prod", "slow on large baskets", kind="issue", actor="ben")
     vault.yank("fraud:1.5.0", reason="trained on the test set", actor="ana")
     vault.publish("churn", {"a": 1}, actor="ana")
+    return vault
+
+
+def many(store, count):
+    """A vault of `count` versions of one model, 0.0.0, 0.1.0, … 1.0.0, …, each with all that a usual one has recorded."""
+    vault = Vault(store, clock=clock(), progress=False)
+    first = vault.publish("fraud", {"a": 1}, version="0.0.0", params={"depth": 6, "eta": 0.1}, actor="ana")
+    for at in range(1, count):
+        members = {"version": f"{at // 100}.{at % 100}.0", "metrics": {"auc": 0.9 + at / 10**6, "p99": 20.0}}
+        notes = f"Try {at}. Merchant features; known issue: new merchants."
+        raw = write_manifest(first.manifest.model_copy(update=members | {"notes": notes}))
+        target = record(Target, version=members["version"], digest=digest_of(raw), size=len(raw), inline=raw.decode())
+        created = AT + timedelta(minutes=at)
+        claim = record(Claim, model="fraud", target=target, txn=f"{at:032x}", created=created, actor="ana")
+        store.create(layout.claim("fraud", members["version"]), seal(claim))
     return vault

@@ -5,12 +5,11 @@ import os
 import pytest
 
 from modelvault.stores.memory import MemoryStore
-from modelvault.vault import Vault
 
 from ..servers.browser import look
 from ..servers.server import Missing
 from .hostile import HOSTILE
-from .made import clock, vault_of
+from .made import many, vault_of
 
 SIZES = [(width, dark) for width in (390, 1280) for dark in (False, True)]
 
@@ -92,13 +91,10 @@ def test_a_link_to_a_version_opens_it(seen, site):
 
 @pytest.mark.long
 def test_the_page_of_many_versions_is_usable(seen, tmp_path):
-    vault = Vault(MemoryStore(), progress=False, clock=clock())
-    for at in range(1_000):
-        vault.publish("fraud", {"a": at}, version=f"{at // 100}.{at % 100}.0", metrics={"auc": 0.9}, notes=f"Try {at}.")
-    vault.page(tmp_path / "site")
+    many(MemoryStore(), 10_000).page(tmp_path / "site")
     link = "document.querySelector('#found a').href"
     [answer] = seen({"url": (tmp_path / "site" / "models" / "fraud.html").as_uri(), "type": "0.7.0", "evaluate": link})
-    assert answer["value"].endswith("older/fraud/10.html#0.7.0")
+    assert answer["value"].endswith("older/fraud/100.html#0.7.0")
     [there] = seen(
         {"url": answer["value"], "axe": True, "evaluate": "document.querySelector('details[open]').textContent"}
     )

@@ -51,7 +51,8 @@ def _span(numbers: Sequence[str]) -> str:
 def after(numbers: Sequence[Number], at: int) -> str:
     """What the number at `at` goes on from, among all numbers, newest first; and how far."""
     number = numbers[at]
-    before = next((one for one in numbers[at + 1 :] if is_prerelease(number) or not is_prerelease(one)), None)
+    older = (numbers[each] for each in range(at + 1, len(numbers)))
+    before = next((one for one in older if is_prerelease(number) or not is_prerelease(one)), None)
     return f"after {before} ({_level(before, number)})" if before else ""
 
 

@@ -9,12 +9,12 @@ const most = 30;
 const entries = [];
 for (const [model, versions] of globalThis.modelvault.models) {
   const page = `${root}models/${model}.html`;
-  entries.push({ href: page, name: model, words: `${versions.length} versions`, text: model });
+  entries.push({ href: page, name: model, number: model, words: `${versions.length} versions`, text: model });
   versions.forEach(([number, words], at) => {
     const place = Math.floor(at / globalThis.modelvault.per) + 1;
     const where = place === 1 ? page : `${root}older/${model}/${place}.html`;
     const text = `${model}:${number} ${words}`.toLowerCase();
-    entries.push({ href: `${where}#${number}`, name: `${model}:${number}`, words, text });
+    entries.push({ href: `${where}#${number}`, name: `${model}:${number}`, number, words, text });
   });
 }
 
@@ -29,7 +29,9 @@ function item(entry) {
 
 function search() {
   const words = query.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const hits = words.length ? entries.filter((entry) => words.every((word) => entry.text.includes(word))) : [];
+  const all = words.length ? entries.filter((entry) => words.every((word) => entry.text.includes(word))) : [];
+  const isNamed = (entry) => words.includes(entry.name) || words.includes(entry.number);
+  const hits = [...all.filter(isNamed), ...all.filter((entry) => !isNamed(entry))];
   const list = document.createElement("ul");
   list.append(...hits.slice(0, most).map(item));
   const count = document.createElement("p");
