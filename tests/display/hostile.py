@@ -50,7 +50,7 @@ class Seen(HTMLParser):
         for name, value in attributes:
             self.attributes.add((tag, name))
             self.values.append(value)
-            if name in {"href", "src"}:
+            if name in {"href", "src"} and value != "data:,":
                 self.links.append(value)
             if name == "id":
                 self.ids.append(value)

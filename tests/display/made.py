@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+
 from modelvault import layout
 from modelvault.vault import Vault
 from modelvault.wire import Claim, Move, Note, Target, digest_of, record, seal, write_manifest
@@ -34,6 +36,7 @@ def vault_of(store):
     vault = Vault(store, clock=clock(), progress=False)
     for number in range(6):
         said = {"metrics": {"auc": 0.9 + number / 100, "p99": 30.0 - number}, "params": {"depth": number}}
+        said["data"] = [np.eye(3 if number < 4 else 4)]
         version = vault.publish("fraud", {"n": number}, bump="minor", notes=f"Try {number}.", **said, actor="ana")
         if number % 2:
             vault.promote("fraud@prod", version, reason=f"try {number}", actor="ana")

@@ -1,6 +1,9 @@
 """The static page in a real browser, from the disk: nothing runs that should not, all can be read by all, all fits."""
 
 import os
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 
@@ -100,3 +103,22 @@ def test_the_page_of_many_versions_is_usable(seen, tmp_path):
     )
     assert "Try 7." in there["value"]
     assert there["violations"] == []
+
+
+def test_it_works_below_any_address_of_a_server(seen, site):
+    """As in a folder of a bucket, which serves files by their names and knows no index pages."""
+    handler = partial(Quiet, directory=site.parent)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        root = f"http://127.0.0.1:{server.server_port}/site/"
+        link = "document.querySelector('#found a').href"
+        [answer] = seen({"url": f"{root}models/fraud.html", "type": "churn", "evaluate": link})
+        server.shutdown()
+    assert answer["value"] == f"{root}models/churn.html"
+    assert [url for url in answer["requests"] if not url.startswith(root)] == []
+    assert answer["errors"] == []
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass

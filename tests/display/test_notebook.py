@@ -5,6 +5,8 @@ import pickle
 import pytest
 
 from modelvault.display import notebook
+from modelvault.display.html import INLINE, table
+from modelvault.display.text import Table
 from modelvault.stores.memory import MemoryStore
 from modelvault.stores.wrappers import Recording
 from modelvault.vault import Vault
@@ -135,3 +137,13 @@ def test_very_long_histories_and_lists_are_cut():
     assert "… and 4,995 more" in html
     assert "<svg" in html
     assert len(moves) == 5_000
+
+
+def test_what_is_too_long_in_any_number_of_rows_is_shown_as_text():
+    evil = "'\"<>" * 100
+    values = {f"{at}{evil}": evil for at in range(50)}
+    made = notebook._bundle(
+        "all of it\n<b>", "title", lambda rows: [table(Table(list(values), [list(values)] * rows), INLINE)]
+    )
+    assert len(made["text/html"]) < LIMIT
+    assert "all of it<br>&lt;b&gt;" in made["text/html"]

@@ -72,6 +72,8 @@ def test_the_page_of_a_model_tells_its_story(site):
         assert said in seen.text
     for said in ("Try 5.", "after 1.3.0 (minor)", "auc", "p99", "drill"):
         assert said in seen.text
+    for said in ("numpy.ndarray", "1.4.0 to 1.5.0 (2)", "1.0.0 to 1.3.0 (4)"):  # the data, and who was trained on it
+        assert said in seen.text
     assert {f"1.{minor}.0" for minor in range(6)} <= {*seen.ids}
 
 
@@ -162,6 +164,14 @@ def test_a_folder_that_cannot_be_written_is_an_error_of_the_store(store):
     assert caught.value.code == Code.STORE_DENIED
 
 
+def test_a_file_where_a_folder_of_ours_should_be_is_an_error_of_the_store(store, tmp_path):
+    Vault(MemoryStore()).page(tmp_path / "site")
+    (tmp_path / "site" / "models").write_text("mine")
+    with pytest.raises(StoreError):
+        Vault(store).page(tmp_path / "site")
+    assert (tmp_path / "site" / "models").read_text() == "mine"
+
+
 def test_what_failed_can_be_written_again(store, tmp_path):
     with pytest.raises(NotFound):
         Vault(store).page(tmp_path / "site", ["churn", "none"])
@@ -237,6 +247,13 @@ def test_older_versions_are_on_pages_of_their_own(tmp_path, monkeypatch):
     assert "../older/fraud/2.html" in first.links
     assert {"2.html", "../../models/fraud.html"} <= {*last.links}
     assert "Versions 5 to 6 of 6" in last.text
+
+
+def test_a_version_of_no_known_origin_has_no_lineage():
+    traces = lineage.Traces()
+    manifest = Vault(MemoryStore()).publish("fraud", {"a": 1}).manifest.model_copy(update={"provenance": None})
+    traces.add(manifest)
+    assert [*traces.sections()] == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -63,7 +64,8 @@ class Folder:
             aside.write_text(text, encoding="utf-8", newline="\n")
             os.replace(aside, path)
         except OSError as error:
-            aside.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                aside.unlink(missing_ok=True)
             raise _cannot(path, error) from error
 
     def _mark(self, names: list[str]) -> None:

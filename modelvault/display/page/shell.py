@@ -20,6 +20,7 @@ def shell(title: str, root: str, *body: object, state: str = "") -> str:
         element("meta", name="referrer", content="no-referrer"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("title", title),
+        element("link", rel="icon", href="data:,"),  # else a browser asks a server for one
         element("link", rel="stylesheet", href=f"{root}style.css"),
         element("script", src=f"{root}data.js", defer=""),
         element("script", src=f"{root}search.js", defer=""),
