@@ -130,6 +130,15 @@ def test_what_strangers_wrote_does_no_harm(text):
         assert all(line.isprintable() for line in plain.split("\n"))
 
 
+def test_a_value_of_a_megabyte_is_cut(tmp_path):
+    vault = Vault(MemoryStore(), progress=False)
+    version = vault.publish("fraud", {"a": 1}, params={"long": "<" * 1_000_000, "lines": ["'\n"] * 100_000})
+    shown(version)
+    shown(vault.versions("fraud"))
+    vault.page(tmp_path / "site")
+    assert all(path.stat().st_size < 20_000 for path in tmp_path.rglob("*.html"))
+
+
 def test_very_long_histories_and_lists_are_cut():
     moves = notebook.History(move(seq, f"1.{seq}.0", reason="<'\">" * 10_000) for seq in range(5_000, 0, -1))
     plain, html = shown(moves)
