@@ -17,7 +17,7 @@ from modelvault.wire import Claim, Manifest, Move, Note, Target, read_manifest
 if TYPE_CHECKING:
     from modelvault.cache.heads import Heads
 
-__all__ = ["Catalog", "Found"]
+__all__ = ["Catalog", "Found", "age"]
 
 _MANIFESTS = 256
 _JOURNALS = 4096
@@ -76,6 +76,15 @@ class Catalog:
         if len(self._journals) >= _JOURNALS:
             self._journals.clear()
         return self._journals.setdefault((model, alias), made)
+
+    def seen(self) -> list[tuple[Move, float]]:
+        """The newest moves that this process has seen, and how many seconds ago; nothing is asked of the store."""
+        known = (self._journals[names].remembered() for names in sorted(self._journals))
+        return [one for one in known if one is not None]
+
+    def noted(self, model: str) -> set[str]:
+        """The numbers of a model's versions on which there are notes."""
+        return set(self._folders(layout.noted(model)))
 
     def notes(self, model: str, number: str) -> Journal[Note]:
         """The notes on a version."""
@@ -195,7 +204,7 @@ class Catalog:
         if move.target is None:
             raise _retired(ref, move)
         warning = StaleAlias(
-            f"{ref} is {ref.model}:{move.version} as of {_age(stale)} ago: the store at {shown(self.store.url)} "
+            f"{ref} is {ref.model}:{move.version} as of {age(stale)} ago: the store at {shown(self.store.url)} "
             f"cannot be reached ({shown(error)})"
         )
         warnings.warn(warning, stacklevel=4)  # whoever called a verb of the vault
@@ -257,7 +266,8 @@ class Catalog:
         return [layout.folder_name(entry.key) for entry in self.store.list(prefix) if entry.key.endswith("/")]
 
 
-def _age(seconds: float) -> str:
+def age(seconds: float) -> str:
+    """A span of time, in words."""
     for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
         if seconds >= 2 * size:
             return f"{seconds // size:.0f} {unit}"

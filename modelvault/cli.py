@@ -605,6 +605,19 @@ def _forgotten(kept: Cache, url: str) -> Answer:
     raise errors.NotFound(message, code=Code.KEY_MISSING, hint=hint, ref=url)
 
 
+@_verb(
+    "page -o site",
+    _arg("models", metavar="MODEL", nargs="*", help="of these alone; default: of all"),
+    _arg("-o", "--output", metavar="DIR", required=True, help="a new or empty folder, or one of earlier pages"),
+)
+def page(given: Given) -> Answer:
+    """Write pages for a browser: models, versions, aliases, metrics; no server is needed."""
+    site = _vault(given).page(given.output, given.models)
+    path = os.path.join(site.path, "index.html")
+    said = {"path": path, "models": site.models, "versions": site.versions, "files": site.files}
+    return Answer(said, f"{site.models} models and {site.versions} versions are shown in {path}")
+
+
 @_verb("demo", _arg("--dir", metavar="DIR", type=Path, help="for its vault; if left out, a new temporary folder"))
 def demo(given: Given) -> Answer:
     """Train, publish, promote, break and roll back a real model."""

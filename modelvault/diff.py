@@ -32,6 +32,11 @@ class Diff:
     def __bool__(self) -> bool:
         return bool(self.changes)
 
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        from modelvault.display import notebook
+
+        return notebook.diff(self)
+
     def __str__(self) -> str:
         lines = [f"{self.old} → {self.new}" + ("" if self.changes else ": no difference")]
         lines += [f"  {one.section} {shown(one.name)}: {_side(one.old)} → {_side(one.new)}" for one in self.changes]

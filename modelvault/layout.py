@@ -22,6 +22,7 @@ __all__ = [
     "entry",
     "folder_name",
     "journal",
+    "noted",
     "notes",
     "number_of",
     "seq_of",
@@ -57,9 +58,14 @@ def journal(model: str, alias: str) -> str:
     return f"{aliases(model)}{alias}/"
 
 
+def noted(model: str) -> str:
+    """The folder of all notes on a model's versions."""
+    return f"{MODELS}{model}/{NOTES}/"
+
+
 def notes(model: str, number: str) -> str:
     """The folder of a version's notes."""
-    return f"{MODELS}{model}/{NOTES}/{number}/"
+    return f"{noted(model)}{number}/"
 
 
 def entry(folder: str, seq: int) -> str:

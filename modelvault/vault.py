@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from modelvault.cache.measures import Measures
     from modelvault.cache.stamps import Stamps
     from modelvault.diff import Diff
+    from modelvault.display.page import Site
     from modelvault.estimate import Estimate
     from modelvault.gates import Gate
     from modelvault.moving import Who
@@ -153,6 +154,16 @@ class Vault:
 
     def __repr__(self) -> str:
         return f"<Vault {shown(self.url)}>"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        from modelvault.catalog import age
+        from modelvault.display import notebook
+
+        seen = {
+            f"{move.model}@{move.alias}": f"{move.version or 'nothing'}, {age(ago)} ago"
+            for move, ago in self._catalog.seen()
+        }
+        return notebook.vault(self.url, seen)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """To another process: the same vault, with nothing remembered."""
@@ -443,7 +454,9 @@ class Vault:
         found = self._catalog.numbers(model)
         if not found:
             raise self._catalog.missing(model, model)
-        return parallel(lambda number: self._version(self._catalog.resolve(NumberRef(model, number))), found)
+        from modelvault.display.notebook import Versions
+
+        return Versions(parallel(lambda number: self._version(self._catalog.resolve(NumberRef(model, number))), found))
 
     def aliases(self, model: str) -> dict[str, Move]:
         """The newest move of each alias of a model.
@@ -455,7 +468,9 @@ class Vault:
         names = self._catalog.aliases(model)
         if not names and not self._catalog.numbers(model):
             raise self._catalog.missing(model, model)
-        return {alias: self._catalog.newest(model, alias) for alias in names}
+        from modelvault.display.notebook import Aliases
+
+        return Aliases((alias, self._catalog.newest(model, alias)) for alias in names)
 
     def history(self, alias: str) -> list[Move]:
         """All moves of an alias such as ``"fraud@prod"``, newest first, the chain of digests checked.
@@ -466,7 +481,9 @@ class Vault:
         """
         ref = reference.parse_alias(alias)
         newest = self._catalog.newest(ref.model, ref.alias)
-        return self._catalog.journal(ref.model, ref.alias).chain(newest.seq, 1)
+        from modelvault.display.notebook import History
+
+        return History(self._catalog.journal(ref.model, ref.alias).chain(newest.seq, 1))
 
     def notes(self, ref: str) -> list[Note]:
         """All notes on a version, newest first."""
@@ -479,6 +496,25 @@ class Vault:
 
         old, new = (one if isinstance(one, Version) else self.version(one) for one in (a, b))
         return compare(old.manifest, new.manifest)
+
+    def page(self, to: str | os.PathLike[str], models: Sequence[str] = ()) -> Site:
+        """Write what is known of all models, or of some, as pages for a browser, that need no server.
+
+        No file of a version is read.  Equal vaults give equal pages.
+
+        Args:
+            to: a folder that is new or empty, or that pages were written to before.
+            models: of these alone.
+
+        Raises:
+            NotFound: `model-not-found`.
+            AlreadyExists: `target-exists`, other files are in `to`.
+            Corrupt: a record is damaged.
+            StoreError: the store failed, or `to` cannot be written.
+        """
+        from modelvault.display.page import write
+
+        return write(self._catalog, Path(path_text(to, "to")), models)
 
     def reproduce(self, ref: str, to: str | os.PathLike[str] | None = None) -> Recipe:
         """How a version was made, and how to make it again.  Nothing that the vault names is run.

@@ -166,10 +166,19 @@ class Version:
     def __repr__(self) -> str:
         return f"<Version {self.ref} {self.digest[:19]}…>"
 
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        from modelvault.display import notebook
+
+        return notebook.version(self.manifest, self.claim, self._staleness)
+
+    @property
+    def _staleness(self) -> str:
+        return "" if self.stale is None else f"the store could not be asked; it said so {self.stale:.0f} s ago"
+
     def __str__(self) -> str:
         lines = [f"{self.ref}  {self.digest}"]
-        if self.stale is not None:
-            lines.append(f"  stale: the store could not be asked; it said so {self.stale:.0f} s ago")
+        if self._staleness:
+            lines.append(f"  stale: {self._staleness}")
         lines.append(f"  published {self.created:%Y-%m-%d %H:%M:%S} UTC by {shown(self.actor)}")
         lines.append(f"  {shown(self.format)}, {len(self.files)} file(s), {self.size:,} bytes")
         for name, values in (("metrics", self.metrics), ("params", self.params)):

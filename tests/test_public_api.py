@@ -27,7 +27,7 @@ PUBLIC = {
 }  # fmt: skip
 
 VERBS = {
-    "aliases", "diff", "draft", "fetch", "history", "load", "models", "note", "notes", "prefetch", "promote", "publish", "reproduce", "rollback",
+    "aliases", "diff", "draft", "fetch", "history", "load", "models", "note", "notes", "page", "prefetch", "promote", "publish", "reproduce", "rollback",
     "suggest_bump",
     "unyank", "url", "verify", "version", "versions", "yank",
 }  # fmt: skip

@@ -9,7 +9,8 @@ from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelvault.diff import Diff
-from modelvault.display.text import Card, Table, columns
+from modelvault.display.drawn import lanes, sparks
+from modelvault.display.text import Card, Line, Table, columns
 from modelvault.errors import VaultError
 from modelvault.signature import field_words
 from modelvault.wire import Claim, Manifest, Move, Note, SignatureRecord
@@ -23,6 +24,7 @@ __all__ = [
     "diff_table",
     "finding_card",
     "history_table",
+    "minute",
     "move_card",
     "problem_card",
     "signature_view",
@@ -52,13 +54,13 @@ class Published(NamedTuple):
         return [name for name, move in aliases.items() if move.version == self.manifest.version]
 
 
-def version_table(versions: Iterable[Published], aliases: Mapping[str, Move]) -> Table:
+def version_table(versions: Sequence[Published], aliases: Mapping[str, Move]) -> Table:
     """The versions of a model, with the aliases that point to them."""
     rows = [
         (
             version.manifest.version,
             _marks(version, aliases),
-            _minute(version.claim.created),
+            minute(version.claim.created),
             version.claim.actor,
             size_text(version.manifest.size),
             _metrics(version.manifest.metrics),
@@ -67,7 +69,7 @@ def version_table(versions: Iterable[Published], aliases: Mapping[str, Move]) ->
         for version in versions
     ]
     head = ("VERSION", "ALIASES", "PUBLISHED", "BY", "SIZE", "METRICS", "NOTES")
-    return Table(head, rows)
+    return Table(head, rows, picture=sparks([version.manifest.metrics for version in versions]))
 
 
 def version_card(version: Published, aliases: Mapping[str, Move]) -> Card:
@@ -78,19 +80,19 @@ def version_card(version: Published, aliases: Mapping[str, Move]) -> Card:
         (ref.uri, "" if ref.size is None else size_text(ref.size), ref.digest or ref.etag or ref.how)
         for ref in manifest.data
     ]
-    fields = [
+    fields: list[tuple[str, Sequence[Line]]] = [
         ("published", [f"{_second(claim.created)} by {claim.actor}"]),
         ("digest", [claim.target.digest]),
         ("aliases", [marks] if marks else []),
-        ("metrics", columns(manifest.metrics.items())),
-        ("params", columns(manifest.params.items())),
-        ("data", columns(data)),
+        ("metrics", [*manifest.metrics.items()]),
+        ("params", [*manifest.params.items()]),
+        ("data", data),
         ("notes", manifest.notes.split("\n") if manifest.notes else []),
-        ("remarks", columns(map(_remark, notes))),
+        ("remarks", [*map(_remark, notes)]),
         *_origin(manifest),
         *_contract(manifest.signature),
         ("format", [manifest.format]),
-        ("files", columns((file.path, size_text(file.size), file.digest) for file in manifest.files)),
+        ("files", [(file.path, size_text(file.size), file.digest) for file in manifest.files]),
     ]
     return Card(f"{manifest.model}:{manifest.version}", fields)
 
@@ -102,14 +104,14 @@ def signature_view(ref: str, signature: SignatureRecord | None) -> Card | Table:
     return Card(ref, list(_contract(signature)))
 
 
-def _contract(signature: SignatureRecord | None) -> Iterator[tuple[str, list[str]]]:
+def _contract(signature: SignatureRecord | None) -> Iterator[tuple[str, Sequence[Line]]]:
     if signature is None:
         return
     for name, fields, by in (
         ("inputs", signature.inputs, signature.inputs_by),
         ("outputs", signature.outputs, signature.outputs_by),
     ):
-        told = ["not known"] if fields is None else [*columns(map(field_words, fields)), f"by {by}"]
+        told: Sequence[Line] = ["not known"] if fields is None else [*map(tuple, map(field_words, fields)), f"by {by}"]
         yield name, told
     if signature.unknown:
         yield "not known", list(signature.unknown)
@@ -118,7 +120,7 @@ def _contract(signature: SignatureRecord | None) -> Iterator[tuple[str, list[str
 def alias_table(model: str, aliases: Mapping[str, Move]) -> Table:
     """Where each alias of a model points, and since when."""
     rows = [
-        (f"{model}@{alias}", move.version or _NOTHING, _minute(move.at), move.kind, move.actor, move.reason)
+        (f"{model}@{alias}", move.version or _NOTHING, minute(move.at), move.kind, move.actor, move.reason)
         for alias, move in aliases.items()
     ]
     return Table(("ALIAS", "VERSION", "SINCE", "MOVE", "BY", "REASON"), rows, empty=f"{model} has no aliases")
@@ -129,7 +131,7 @@ def history_table(moves: Sequence[Move]) -> Table:
     rows = [
         (
             move.seq,
-            _minute(move.at),
+            minute(move.at),
             move.kind,
             (before and before.version) or _NOTHING,
             move.version or _NOTHING,
@@ -138,7 +140,7 @@ def history_table(moves: Sequence[Move]) -> Table:
         )
         for move, before in zip_longest(moves, moves[1:])
     ]
-    return Table(("#", "WHEN", "MOVE", "FROM", "TO", "BY", "REASON"), rows, strong=4)
+    return Table(("#", "WHEN", "MOVE", "FROM", "TO", "BY", "REASON"), rows, strong=4, picture=lanes(moves))
 
 
 def move_card(move: Move) -> Card:
@@ -187,7 +189,8 @@ def _marks(version: Published, aliases: Mapping[str, Move]) -> str:
     return ", ".join(version.pointing(aliases) + ["(yanked)"] * version.yanked)
 
 
-def _minute(at: datetime) -> str:
+def minute(at: datetime) -> str:
+    """An instant, to the minute, in UTC."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%MZ}"
 
 
@@ -207,10 +210,10 @@ def _metrics(metrics: Mapping[str, float]) -> str:
 
 def _remark(note: Note) -> tuple[str, ...]:
     metrics = [f"{name}={value:.6g}" for name, value in note.metrics.items()]
-    return (_minute(note.at), note.kind, note.actor, ", ".join([note.text, *metrics]))
+    return (minute(note.at), note.kind, note.actor, ", ".join([note.text, *metrics]))
 
 
-def _origin(manifest: Manifest) -> Iterator[tuple[str, list[str]]]:
+def _origin(manifest: Manifest) -> Iterator[tuple[str, Sequence[Line]]]:
     git = manifest.provenance.git if manifest.provenance else None
     if git:
         commit = git.commit + (" and uncommitted changes" if git.dirty else "")
@@ -221,8 +224,8 @@ def _origin(manifest: Manifest) -> Iterator[tuple[str, list[str]]]:
     if run:
         yield "command", [shlex.join(run.command)] if run.command else []
         yield "notebook", [run.notebook] if run.notebook else []
-        yield "run", columns(run.tracking.items())
+        yield "run", [*run.tracking.items()]
     if manifest.environment:
         found = manifest.environment
         yield "python", [f"{found.implementation} {found.python}, {found.platform}"]
-        yield "packages", columns(found.packages.items())
+        yield "packages", [*found.packages.items()]

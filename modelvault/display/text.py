@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, zip_longest
 from typing import NamedTuple, TextIO
 
 from modelvault.errors import shown
 
-__all__ = ["PLAIN", "Card", "Style", "Table", "View", "columns", "rendered", "style_of"]
+__all__ = ["PLAIN", "Card", "Line", "Style", "Table", "View", "columns", "rendered", "style_of"]
 
 _BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _GAP = "  "
@@ -21,19 +22,27 @@ _NARROWEST = 8
 
 
 class Table(NamedTuple):
-    """Rows under a head.  The column `strong` stands out; `empty` says what it means that there are no rows."""
+    """Rows under a head.  The column `strong` stands out; `empty` says what it means that there are no rows.
+
+    `picture` draws them in so many columns: a terminal shows it above them, a pipe does not.
+    """
 
     head: Sequence[str]
     rows: Sequence[Sequence[object]]
     strong: int = 0
     empty: str = ""
+    picture: Callable[[int], Sequence[str]] | None = None
+
+
+Line = str | tuple[object, ...]
+"""A tuple is cells, which stand below those of the tuples around it."""
 
 
 class Card(NamedTuple):
     """A title, and under each label its lines; a label without lines is left out."""
 
     title: str
-    fields: Sequence[tuple[str, Sequence[str]]]
+    fields: Sequence[tuple[str, Sequence[Line]]]
 
 
 View = Table | Card | str
@@ -79,8 +88,8 @@ def rendered(view: View, style: Style = PLAIN) -> str:
 def _aligned(rows: Iterable[Sequence[object]]) -> list[list[str]]:
     """The cells of `rows`, safe to print, padded so that those of a column stand below each other; the last as it is."""
     safe = [[_safe(cell) for cell in row] for row in rows]
-    widths = [max(map(_width, column)) for column in zip(*safe, strict=True)]
-    return [[*map(_padded, cells[:-1], widths), cells[-1]] for cells in safe]
+    widths = [max(map(_width, column)) for column in zip_longest(*safe, fillvalue="")]
+    return [[*map(_padded, cells[:-1], widths), *cells[-1:]] for cells in safe]
 
 
 def columns(rows: Iterable[Sequence[object]]) -> list[str]:
@@ -96,7 +105,8 @@ def _table(table: Table, style: Style) -> list[str]:
     for cells in rows:
         cells[-1] = _cut(cells[-1], room)
         cells[table.strong] = style.bold(cells[table.strong])
-    return [style.dim(_GAP.join(head).rstrip()), *(_GAP.join(cells).rstrip() for cells in rows)]
+    drawn = map(_safe, table.picture(style.width)) if table.picture and style.width else ()
+    return [*drawn, style.dim(_GAP.join(head).rstrip()), *(_GAP.join(cells).rstrip() for cells in rows)]
 
 
 def _card(card: Card, style: Style) -> list[str]:
@@ -104,10 +114,17 @@ def _card(card: Card, style: Style) -> list[str]:
     width = max((_width(label) for label, _ in fields), default=0)
     printed = [style.bold(_safe(card.title))]
     for label, lines in fields:
-        for number, line in enumerate(lines):
+        for number, line in enumerate(_level(lines)):
             name = _padded("" if number else label, width)
             printed.append(f"{_GAP}{style.dim(name)}{_GAP}{_safe(line)}".rstrip())
     return printed
+
+
+def _level(lines: Iterable[Line]) -> Iterator[str]:
+    """The lines, the cells of tuples that follow each other below each other."""
+    for _, group in groupby(lines, type):
+        some = [*group]
+        yield from columns([line for line in some if isinstance(line, tuple)]) or map(str, some)
 
 
 def _safe(value: object) -> str:
