@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from modelvault.cache import Cache
     from modelvault.cache.measures import Measures
     from modelvault.cache.stamps import Stamps
+    from modelvault.comparison import Comparison
     from modelvault.diff import Diff
     from modelvault.estimate import Estimate
     from modelvault.gates import Gate
@@ -500,11 +501,50 @@ class Vault:
         return self._catalog.notes(found.model, found.target.version).entries()
 
     def diff(self, a: Version | str, b: Version | str) -> Diff:
-        """What version `b` changes against version `a`."""
+        """What version `b` changes against version `a`, with the issues that were noted on either.
+
+        Predictions are compared as they were recorded, if both versions recorded the same examples; no model is loaded.
+
+        Raises:
+            NotFound: nothing answers to a ref.
+            Corrupt: what is stored is not what was published.
+        """
         from modelvault.diff import compare
 
         old, new = (one if isinstance(one, Version) else self.version(one) for one in (a, b))
-        return compare(old.manifest, new.manifest)
+        notes = self._said_of({old.ref: old, new.ref: new}.values())
+        return compare(old.manifest, new.manifest, self._examples(old, new), notes)
+
+    def compare(self, model: str, *metrics: str) -> Comparison:
+        """The versions of a model side by side: their metrics, and the aliases that point to them.
+
+        Args:
+            model: its name.
+            metrics: which; all that any version has, if left out.
+
+        Raises:
+            NotFound: `model-not-found`.
+            InvalidInput: `bad-value`, no version has such a metric.
+        """
+        from modelvault.comparison import compared
+
+        versions = self.versions(model)
+        return compared(model, [(one.manifest, one.claim) for one in versions], self.aliases(model), metrics)
+
+    def card(self, ref: str) -> str:
+        """The model card of a version, as Markdown with the front matter that Hugging Face reads.
+
+        It is made of what is recorded and of the notes since: issues, a yank, and the text of the newest note of the kind
+        ``"card"``, whose own front matter (license, language, tags, …) is taken over.
+
+        Raises:
+            NotFound: nothing answers to `ref`.
+            Corrupt: what is stored is not what was published.
+        """
+        from modelvault.card import card
+
+        version = self.version(ref)
+        return card(version.manifest, version.claim, self.notes(version.ref))
 
     def reproduce(self, ref: str, to: str | os.PathLike[str] | None = None) -> Recipe:
         """How a version was made, and how to make it again.  Nothing that the vault names is run.
@@ -766,6 +806,25 @@ class Vault:
                 ref=found.key,
             )
         return Version(catalog.manifest(found.model, found.target), claim, self, found.stale)
+
+    def _examples(self, old: Version, new: Version) -> tuple[bytes, bytes] | None:
+        """The files of examples of two versions, if both recorded some, and not the same."""
+        from modelvault.signature.examples import LIMIT, PATH
+
+        left, right = (next((one for one in each.files if one.path == PATH), None) for each in (old, new))
+        if left is None or right is None or left.digest == right.digest or max(left.size, right.size) > LIMIT:
+            return None
+        return self._catalog.blobs.read(left), self._catalog.blobs.read(right)
+
+    def _said_of(self, versions: Iterable[Version]) -> list[Note] | None:
+        """The notes on versions, newest first; None where the store cannot be reached."""
+        try:
+            notes = [self._catalog.notes(one.model, one.number).entries() for one in versions]
+        except StoreError as error:
+            if error.code == Code.STORE_UNREACHABLE:
+                return None
+            raise
+        return sorted((note for some in notes for note in some), key=lambda note: note.at, reverse=True)
 
     def _open(self, manifest: Manifest, path: str) -> PartialFile:
         from modelvault.partial import opened
