@@ -512,6 +512,19 @@ def compare(given: Given) -> Answer:
 
 
 @_verb(
+    "find \"metrics.auc > 0.9 and alias == 'prod'\"",
+    _arg("expression", metavar="EXPRESSION", help="what must be true of a version"),
+    _arg("--limit", metavar="COUNT", type=int, help="how many, at most"),
+)
+def find(given: Given) -> Answer:
+    """List the versions of which an expression is true."""
+    from modelvault.display import data, records
+
+    found = [(one.manifest, one.claim) for one in _vault(given).find(given.expression, limit=given.limit)]
+    return Answer([data.version_data(*one) for one in found], records.found_table(found))
+
+
+@_verb(
     "card fraud@prod --edit README.md",
     _REF,
     _arg("--edit", metavar="FILE", help="first make its text that of the card, as a note; - for standard input"),

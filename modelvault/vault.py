@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from modelvault.partial import PartialFile
     from modelvault.provenance.recipe import Recipe
     from modelvault.publishing import Label
+    from modelvault.search import Index
     from modelvault.signature.bump import Bump
     from modelvault.signature.recording import Candidate
     from modelvault.upkeep.verify import Report
@@ -163,6 +164,7 @@ class Vault:
         self._ensured = False
         self._cached_in = cache
         self._opened: Cache | None = None
+        self._index: Index | None = None
         self._catalog = self._read_anew()
 
     @property
@@ -531,6 +533,35 @@ class Vault:
         versions = self.versions(model)
         return compared(model, [(one.manifest, one.claim) for one in versions], self.aliases(model), metrics)
 
+    def find(self, expression: str, *, limit: int | None = None) -> list[Version]:
+        """The versions that an expression is true of, by model, the newest first.
+
+        What is recorded of versions is searched in an index of this user's, which is brought up to date first: the store
+        is asked which versions there are, and what is new is read.  Where aliases point is asked each time.
+
+        Args:
+            expression: such as ``"metrics.auc > 0.9 and alias == 'prod'"``.
+            limit: how many, at most.
+
+        Raises:
+            InvalidInput: `bad-value`, it is no such expression; with the position.
+            Corrupt: a record is damaged.
+            StoreError: the store failed.
+        """
+        from modelvault.search import Index, parsed
+
+        wanted = parsed(expression, limit)
+        if self._index is None or self._index.stranger:
+            self._index = Index(self._catalog, self._index_folder(), near=_is_near(self._store))
+        for _ in range(2):
+            hits = self._index.find(wanted)
+            refs = [NumberRef(hit.model, Number(hit.number)) for hit in hits]
+            found = [*map(self._numbered, refs)] if _is_near(self._store) else parallel(self._numbered, refs)
+            if all(one.digest == hit.digest for one, hit in zip(found, hits, strict=True)):
+                break
+            self._index.drop()  # it is of another vault that was here before
+        return found
+
     def card(self, ref: str) -> str:
         """The model card of a version, as Markdown with the front matter that Hugging Face reads.
 
@@ -795,6 +826,9 @@ class Vault:
 
         return bar()
 
+    def _numbered(self, ref: NumberRef) -> Version:
+        return self._version(self._catalog.resolve(ref))
+
     def _version(self, found: Found, catalog: Catalog | None = None) -> Version:
         catalog = catalog or self._catalog
         claim = catalog.claim(found.model, found.target.version)
@@ -835,6 +869,13 @@ class Vault:
         if self._opened is None and self._cached_in:
             self._opened = cache_at(None if self._cached_in is True else self._cached_in)
         return self._opened
+
+    def _index_folder(self) -> Path | None:
+        """Where an index is kept; nowhere, if no cache can be used."""
+        with contextlib.suppress(VaultError):
+            if cache := self._cache():
+                return cache.index()
+        return None
 
     def _stamps(self) -> Stamps:
         """What says which files of a vault that is near were verified: of a cache that cannot be used, nothing does."""

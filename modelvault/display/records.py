@@ -22,6 +22,7 @@ __all__ = [
     "alias_table",
     "diff_table",
     "finding_card",
+    "found_table",
     "history_table",
     "move_card",
     "problem_card",
@@ -68,6 +69,21 @@ def version_table(versions: Iterable[Published], aliases: Mapping[str, Move]) ->
     ]
     head = ("VERSION", "ALIASES", "PUBLISHED", "BY", "SIZE", "METRICS", "NOTES")
     return Table(head, rows)
+
+
+def found_table(versions: Iterable[tuple[Manifest, Claim]]) -> Table:
+    """Versions of several models."""
+    rows = [
+        (
+            f"{manifest.model}:{manifest.version}",
+            _minute(claim.created),
+            claim.actor,
+            _metrics(manifest.metrics),
+            manifest.notes.partition("\n")[0],
+        )
+        for manifest, claim in versions
+    ]
+    return Table(("VERSION", "PUBLISHED", "BY", "METRICS", "NOTES"), rows, empty="no version is like that")
 
 
 def version_card(version: Published, aliases: Mapping[str, Move]) -> Card:

@@ -741,3 +741,13 @@ def test_the_text_of_a_card_comes_from_a_file(run, fraud, tmp_path):
     path.write_bytes(b"\xff")
     for wrong in (path, tmp_path / "none", tmp_path):
         assert run("card", "fraud@prod", "--edit", wrong).code == cli.EXITS[errors.InvalidInput]
+
+
+def test_find_lists_the_versions_of_which_it_is_true(run, fraud):
+    said = run("find", "metrics.auc > 0.92 and alias == 'prod'")
+    assert (said.code, said.out.splitlines()[1].split()[0]) == (0, "fraud:1.1.0")
+    assert [one["ref"] for one in run("find", "metrics.auc", "--limit", 1, "--json").json] == ["fraud:1.1.0"]
+    nothing = run("find", "metrics.auc > 5")
+    assert (nothing.code, nothing.out, nothing.err) == (0, "", "no version is like that\n")
+    wrong = run("find", "metrics.auc >", "--json")
+    assert (wrong.code, wrong.error["code"]) == (2, "bad-value")
