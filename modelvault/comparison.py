@@ -68,6 +68,10 @@ class Comparison:
             ]
         return "\n".join(lines) + "\n"
 
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """What a notebook shows."""
+        return {"text/plain": str(self), "text/markdown": self.to_markdown()}
+
     def __str__(self) -> str:
         head = ("VERSION", "PUBLISHED", *self.metrics, "ALIASES")
         lines = [rendered(Table(head, [self._row(one) for one in self.versions]))]
