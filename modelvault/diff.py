@@ -108,7 +108,7 @@ def compare(
         notes: on either of them, newest first; None if they are not known.
     """
     changes = [*_metrics(old, new), *_signature(old, new), *(_predictions(*examples) if examples else ())]
-    for section, left, right in _sections(old, new):
+    for section, left, right in (*_sections(old, new), ("text", _yanked(old, notes), _yanked(new, notes))):
         changes += [
             Change(section, name, left.get(name), right.get(name))
             for name in sorted(left.keys() | right.keys())
@@ -225,6 +225,13 @@ def _environment(manifest: Manifest) -> dict[str, object]:
 
 def _text(manifest: Manifest) -> dict[str, object]:
     return {"format": manifest.format, "notes": manifest.notes or None}
+
+
+def _yanked(manifest: Manifest, notes: Sequence[Note] | None) -> dict[str, object]:
+    """Why it is yanked, if it is: the newest word on it counts."""
+    own = [one for one in notes or () if (one.model, one.version) == (manifest.model, manifest.version)]
+    last = max((one for one in own if one.kind in {"yank", "unyank"}), key=lambda one: one.seq, default=None)
+    return {"yanked": last.text} if last and last.kind == "yank" else {}
 
 
 def _code(old: Manifest, new: Manifest) -> Iterator[Change]:

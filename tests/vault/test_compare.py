@@ -154,6 +154,13 @@ def test_issues_of_both_sides_are_told(vault, pair):
     assert [note.text for note in same.issues] == ["old one"]
 
 
+def test_a_yank_is_a_difference_as_long_as_it_holds(vault, pair):
+    vault.yank("m:1.1.0", reason="leaks")
+    assert changes(vault.diff(*pair), "text")["yanked"][2:4] == (None, "leaks")
+    vault.unyank("m:1.1.0", reason="it does not")
+    assert changes(vault.diff(*pair), "text") == {}
+
+
 def test_markdown_is_one_table(vault, pair):
     text = vault.diff(*pair).to_markdown()
     head, _, *lines = text.splitlines()
