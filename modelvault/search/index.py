@@ -23,7 +23,8 @@ from modelvault.blobs import parallel
 from modelvault.cache.folders import of_vault
 from modelvault.catalog import Catalog
 from modelvault.errors import VaultError
-from modelvault.search.grammar import Wanted, instant, natural, number_of, precedence
+from modelvault.search.grammar import Wanted
+from modelvault.search.values import instant, natural, number_of, precedence
 from modelvault.stores import Key, KeyMissing
 from modelvault.wire import Claim, Manifest
 
