@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from modelvault.diff import Change, Diff
+from modelvault.diff import Diff
 from modelvault.display.text import Card, Table, columns
 from modelvault.errors import VaultError
 from modelvault.signature import field_words
@@ -76,7 +76,7 @@ def found_table(versions: Iterable[tuple[Manifest, Claim]]) -> Table:
     rows = [
         (
             f"{manifest.model}:{manifest.version}",
-            _minute(claim.created),
+            f"{claim.created.astimezone(UTC):%Y-%m-%d %H:%MZ}",
             claim.actor,
             _metrics(manifest.metrics),
             manifest.notes.partition("\n")[0],
@@ -165,7 +165,10 @@ def move_card(move: Move) -> Card:
 
 def diff_table(diff: Diff) -> Table:
     """What differs between two versions."""
-    rows = [(one.section, one.name, "  ".join(filter(None, (_sides(one), one.meaning)))) for one in diff.changes]
+    rows = [
+        (one.section, one.name, "  ".join(filter(None, (_sides(one.old, one.new), one.meaning))))
+        for one in diff.changes
+    ]
     rows += [("issue", f"{note.model}:{note.version}", note.text) for note in diff.issues or ()]
     rows += [("issue", "", "not known: the store cannot be reached")] * (diff.issues is None)
     return Table(("", "", f"{diff.old} → {diff.new}"), rows, strong=1, empty=f"{diff.old} and {diff.new} do not differ")
@@ -213,8 +216,8 @@ def _second(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
-def _sides(change: Change) -> str:
-    return "" if change.old is change.new is None else f"{_side(change.old)} → {_side(change.new)}"
+def _sides(old: object, new: object) -> str:
+    return "" if old is new is None else f"{_side(old)} → {_side(new)}"
 
 
 def _side(value: object) -> str:
