@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 import modelvault
@@ -14,7 +16,7 @@ author = "The modelvault developers"
 copyright = author
 version = release = modelvault.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "command_line", "docstrings"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "command_line", "docstrings"]
 exclude_patterns = ["_build"]
 nitpicky = True
 default_role = "code"
@@ -28,6 +30,13 @@ autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 
+# The tour is executed at each build, in a folder and a cache of its own; a cell that fails fails the build.
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
+os.environ |= {"MODELVAULT_CACHE": tempfile.mkdtemp(), "MODELVAULT_ACTOR": "ana"}
+
 html_theme = "furo"
 html_title = f"modelvault {release}"
 html_copy_source = False
@@ -36,5 +45,5 @@ html_show_copyright = False
 # Names of the standard library and of dependencies: their documentation is elsewhere, and a build needs no network.
 nitpick_ignore_regex = [
     (r"py:.*", r"(collections|contextlib|dataclasses|datetime|enum|os|pathlib|typing|pydantic)\..*"),
-    (r"py:class", r"modelvault\.version\._Vault|dict\[str|Level|Side|JsonValue"),
+    (r"py:class", r"modelvault\.version\._Vault|dict\[str|Level|Side|JsonValue|datetime"),
 ]

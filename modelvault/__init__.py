@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Bump",
     "Change",
+    "Comparison",
     "Diff",
     "Draft",
     "Estimate",
@@ -46,6 +47,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from modelvault import errors, gates
+    from modelvault.comparison import Comparison
     from modelvault.diff import Change, Diff
     from modelvault.estimate import Estimate
     from modelvault.gates import Gate, Proposal, Verdict
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Bump": "signature.bump",
     "Change": "diff",
+    "Comparison": "comparison",
     "Diff": "diff",
     "Draft": "submission",
     "Estimate": "estimate",

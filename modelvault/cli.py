@@ -52,6 +52,9 @@ EXITS_OF_CODES: dict[str, int] = {Code.STORE_DENIED: 77}
 INTERRUPTED, PIPE_CLOSED = 130, 141
 """As a shell reports SIGINT and SIGPIPE."""
 
+_TEXT = 1024 * 1024
+"""Bytes of a text that are read; no note holds as much."""
+
 _AT_ONCE = 8 * 1024 * 1024
 """Bytes that are copied at once."""
 
@@ -245,7 +248,7 @@ _ALIAS = _arg("alias", metavar="ALIAS", help="such as fraud@prod")
 _REASON = _arg("--reason", metavar="TEXT", required=True, help="why; it is kept for ever")
 _EXPECT = _arg("--expect", metavar="NUMBER", help="only if the alias points there now; '' if it must not exist")
 _METRIC = _arg("--metric", metavar="NAME=NUMBER", action=_Named, const=float, help="a metric; may be repeated")
-_KINDS = ("remark", "metrics", "issue", "approval", "yank", "unyank", "quarantine", "release", "drill")
+_KINDS = ("remark", "metrics", "issue", "approval", "card", "yank", "unyank", "quarantine", "release", "drill")
 
 
 def _verb(example: str, *arguments: Argument) -> Callable[[Run], Run]:
@@ -479,13 +482,73 @@ def _noted(note: Note) -> Answer:
     return Answer(as_json(note), str(note))
 
 
-@_verb("diff fraud:1.4.0 fraud@prod", _arg("a", metavar="A", help="a ref"), _arg("b", metavar="B", help="a ref"))
+_MARKDOWN = _arg("--markdown", action="store_true", help="as a table for a pull request")
+
+
+@_verb(
+    "diff fraud:1.4.0 fraud@prod",
+    _arg("a", metavar="A", help="a ref"),
+    _arg("b", metavar="B", help="a ref"),
+    _MARKDOWN,
+)
 def diff(given: Given) -> Answer:
     """Show what version B changes against version A."""
     from modelvault.display import data, records
 
     found = _vault(given).diff(given.a, given.b)
-    return Answer(data.diff_data(found), records.diff_table(found))
+    return Answer(data.diff_data(found), found.to_markdown() if given.markdown else records.diff_table(found))
+
+
+@_verb(
+    "compare fraud auc",
+    _MODEL,
+    _arg("metrics", metavar="METRIC", nargs="*", help="if left out, all"),
+    _MARKDOWN,
+)
+def compare(given: Given) -> Answer:
+    """Show the versions of a model side by side, by their metrics."""
+    found = _vault(given).compare(given.model, *given.metrics)
+    return Answer(found.data(), found.to_markdown() if given.markdown else str(found))
+
+
+@_verb(
+    "find \"metrics.auc > 0.9 and alias == 'prod'\"",
+    _arg("expression", metavar="EXPRESSION", help="what must be true of a version"),
+    _arg("--limit", metavar="COUNT", type=int, help="how many, at most"),
+)
+def find(given: Given) -> Answer:
+    """List the versions of which an expression is true."""
+    from modelvault.display import data, records
+
+    found = [(one.manifest, one.claim) for one in _vault(given).find(given.expression, limit=given.limit)]
+    return Answer([data.version_data(*one) for one in found], records.found_table(found))
+
+
+@_verb(
+    "card fraud@prod --edit README.md",
+    _REF,
+    _arg("--edit", metavar="FILE", help="first make its text that of the card, as a note; - for standard input"),
+)
+def card(given: Given) -> Answer:
+    """Show the model card of a version, in Markdown."""
+    vault = _vault(given)
+    if given.edit is not None:
+        vault.note(given.ref, _read(given.edit), kind="card", actor=given.actor)
+    text = vault.card(given.ref)
+    return Answer({"card": text}, text.rstrip("\n"))
+
+
+def _read(path: str) -> str:
+    try:
+        raw = sys.stdin.buffer.read(_TEXT + 1) if path == "-" else _head(path)
+        return raw.decode()
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"{shown(path)} cannot be read as text: {shown(error)}", code=Code.BAD_VALUE) from error
+
+
+def _head(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(_TEXT + 1)
 
 
 @_verb(

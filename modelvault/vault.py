@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from modelvault.blobs import Blobs, parallel
 from modelvault.cache import Records
 from modelvault.canonical import Digest, storable
 from modelvault.catalog import Catalog, Found
-from modelvault.errors import Code, Corrupt, InvalidInput, VaultError, shown
+from modelvault.errors import Code, Corrupt, InvalidInput, StoreError, VaultError, shown
 from modelvault.paths import path_text
 from modelvault.progress import Meter, Show
 from modelvault.reference import Level, Number, NumberRef
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from modelvault.cache import Cache
     from modelvault.cache.measures import Measures
     from modelvault.cache.stamps import Stamps
+    from modelvault.comparison import Comparison
     from modelvault.diff import Diff
     from modelvault.display.page import Site
     from modelvault.estimate import Estimate
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from modelvault.moving import Who
     from modelvault.partial import PartialFile
     from modelvault.provenance.recipe import Recipe
+    from modelvault.search import Index
     from modelvault.signature.bump import Bump
     from modelvault.submission import Draft, Submission
     from modelvault.upkeep.verify import Report
@@ -145,6 +147,7 @@ class Vault:
         self._ensured = False
         self._cached_in = cache
         self._opened: Cache | None = None
+        self._index: Index | None = None
         self._catalog = self._read_anew()
 
     @property
@@ -491,11 +494,79 @@ class Vault:
         return self._catalog.notes(found.model, found.target.version).entries()
 
     def diff(self, a: Version | str, b: Version | str) -> Diff:
-        """What version `b` changes against version `a`."""
+        """What version `b` changes against version `a`, with the issues that were noted on either.
+
+        Predictions are compared as they were recorded, if both versions recorded the same examples; no model is loaded.
+
+        Raises:
+            NotFound: nothing answers to a ref.
+            Corrupt: what is stored is not what was published.
+        """
         from modelvault.diff import compare
 
         old, new = (one if isinstance(one, Version) else self.version(one) for one in (a, b))
-        return compare(old.manifest, new.manifest)
+        notes = self._said_of({old.ref: old, new.ref: new}.values())
+        return compare(old.manifest, new.manifest, self._examples(old, new), notes)
+
+    def compare(self, model: str, *metrics: str) -> Comparison:
+        """The versions of a model side by side: their metrics, and the aliases that point to them.
+
+        Args:
+            model: its name.
+            metrics: which; all that any version has, if left out.
+
+        Raises:
+            NotFound: `model-not-found`.
+            InvalidInput: `bad-value`, no version has such a metric.
+        """
+        from modelvault.comparison import compared
+
+        versions = self.versions(model)
+        return compared(model, [(one.manifest, one.claim) for one in versions], self.aliases(model), metrics)
+
+    def find(self, expression: str, *, limit: int | None = None) -> list[Version]:
+        """The versions that an expression is true of, by model, the newest first.
+
+        What is recorded of versions is searched in an index of this user's, which is brought up to date first: the store
+        is asked which versions there are, and what is new is read.  Where aliases point is asked each time.
+
+        Args:
+            expression: such as ``"metrics.auc > 0.9 and alias == 'prod'"``.
+            limit: how many, at most.
+
+        Raises:
+            InvalidInput: `bad-value`, it is no such expression; with the position.
+            Corrupt: a record is damaged.
+            StoreError: the store failed.
+        """
+        from modelvault.search import Index, parsed
+
+        wanted = parsed(expression, limit)
+        if self._index is None or self._index.stranger:
+            self._index = Index(self._catalog, self._index_folder(), near=_is_near(self._store))
+        for _ in range(2):
+            hits = self._index.find(wanted)
+            refs = [NumberRef(hit.model, Number(hit.number)) for hit in hits]
+            found = [*map(self._numbered, refs)] if _is_near(self._store) else parallel(self._numbered, refs)
+            if all(one.digest == hit.digest for one, hit in zip(found, hits, strict=True)):
+                break
+            self._index.drop()  # it is of another vault that was here before
+        return found
+
+    def card(self, ref: str) -> str:
+        """The model card of a version, as Markdown with the front matter that Hugging Face reads.
+
+        It is made of what is recorded and of the notes since: issues, a yank, and the text of the newest note of the kind
+        ``"card"``, whose own front matter (license, language, tags, …) is taken over.
+
+        Raises:
+            NotFound: nothing answers to `ref`.
+            Corrupt: what is stored is not what was published.
+        """
+        from modelvault.card import card
+
+        version = self.version(ref)
+        return card(version.manifest, version.claim, self.notes(version.ref))
 
     def page(self, to: str | os.PathLike[str], models: Sequence[str] = ()) -> Site:
         """Write what is known of all models, or of some, as pages for a browser, that need no server.
@@ -754,6 +825,9 @@ class Vault:
 
         return bar()
 
+    def _numbered(self, ref: NumberRef) -> Version:
+        return self._version(self._catalog.resolve(ref))
+
     def _version(self, found: Found, catalog: Catalog | None = None) -> Version:
         catalog = catalog or self._catalog
         claim = catalog.claim(found.model, found.target.version)
@@ -766,6 +840,25 @@ class Vault:
             )
         return Version(catalog.manifest(found.model, found.target), claim, self, found.stale)
 
+    def _examples(self, old: Version, new: Version) -> tuple[bytes, bytes] | None:
+        """The files of examples of two versions, if both recorded some, and not the same."""
+        from modelvault.signature.examples import LIMIT, PATH
+
+        left, right = (next((one for one in each.files if one.path == PATH), None) for each in (old, new))
+        if left is None or right is None or left.digest == right.digest or max(left.size, right.size) > LIMIT:
+            return None
+        return self._catalog.blobs.read(left), self._catalog.blobs.read(right)
+
+    def _said_of(self, versions: Iterable[Version]) -> list[Note] | None:
+        """The notes on versions, newest first; None where the store cannot be reached."""
+        try:
+            notes = [self._catalog.notes(one.model, one.number).entries() for one in versions]
+        except StoreError as error:
+            if error.code == Code.STORE_UNREACHABLE:
+                return None
+            raise
+        return sorted((note for some in notes for note in some), key=lambda note: note.at, reverse=True)
+
     def _open(self, manifest: Manifest, path: str) -> PartialFile:
         from modelvault.partial import opened
 
@@ -775,6 +868,13 @@ class Vault:
         if self._opened is None and self._cached_in:
             self._opened = cache_at(None if self._cached_in is True else self._cached_in)
         return self._opened
+
+    def _index_folder(self) -> Path | None:
+        """Where an index is kept; nowhere, if no cache can be used."""
+        with contextlib.suppress(VaultError):
+            if cache := self._cache():
+                return cache.index()
+        return None
 
     def _stamps(self) -> Stamps:
         """What says which files of a vault that is near were verified: of a cache that cannot be used, nothing does."""

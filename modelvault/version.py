@@ -27,6 +27,7 @@ class _Vault(Protocol):
     def fetch(self, ref: str, to: str | PathLike[str] | None = None, *, only: Sequence[str] = ()) -> Path: ...
     def diff(self, a: Any, b: Any) -> Diff: ...
     def notes(self, ref: str) -> list[Note]: ...
+    def card(self, ref: str) -> str: ...
     def _open(self, manifest: Manifest, path: str) -> PartialFile: ...
 
 
@@ -152,6 +153,10 @@ class Version:
     def diff(self, other: Version | str) -> Diff:
         """What `other` changes: as `Vault.diff`."""
         return self._vault.diff(self, other)
+
+    def card(self) -> str:
+        """Its model card, in Markdown: as `Vault.card`."""
+        return self._vault.card(self.ref)
 
     def remarks(self) -> list[Note]:
         """The notes made since, newest first."""

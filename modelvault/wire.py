@@ -444,7 +444,7 @@ class Move(_Record):
         return f"#{self.seq} {self.kind} {what} by {shown(self.actor)}, {self.at:%Y-%m-%d %H:%M:%S} UTC: {shown(self.reason)}"
 
 
-NoteKind = Literal["remark", "metrics", "issue", "approval", "yank", "unyank", "quarantine", "release", "drill"]
+NoteKind = Literal["remark", "metrics", "issue", "approval", "card", "yank", "unyank", "quarantine", "release", "drill"]
 
 
 class Note(_Record):

@@ -10,7 +10,7 @@ import modelvault
 
 PUBLIC = {
     "modelvault": {
-        "Bump", "Change", "Diff", "Draft", "Estimate", "Field", "Finding", "Gate", "Manifest", "Move", "Note", "Progress", "Proposal", "Recipe", "Report",
+        "Bump", "Change", "Comparison", "Diff", "Draft", "Estimate", "Field", "Finding", "Gate", "Manifest", "Move", "Note", "Progress", "Proposal", "Recipe", "Report",
         "Signature", "Vault", "Verdict", "Version", "errors", "gates", "load", "open",
     },
     "modelvault.errors": {
@@ -27,7 +27,8 @@ PUBLIC = {
 }  # fmt: skip
 
 VERBS = {
-    "aliases", "diff", "draft", "fetch", "history", "load", "models", "note", "notes", "page", "prefetch", "promote", "publish", "reproduce", "rollback",
+    "aliases", "card", "compare", "diff", "draft", "fetch", "find", "history", "load", "models", "note", "notes", "page", "prefetch", "promote", "publish",
+    "reproduce", "rollback",
     "suggest_bump",
     "unyank", "url", "verify", "version", "versions", "yank",
 }  # fmt: skip

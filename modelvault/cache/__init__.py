@@ -10,6 +10,7 @@ processes share it, and no promise rests on a lock: the one there is (`flight`) 
     vaults/<name>/                      of one vault: claims, and the newest move seen of each alias
     stamps/                             what was verified, of which files: see `stamps`
     measures/                           digests of files that were published: see `measures`
+    index/                              what is searched in: see `search.index`
     locks/                              who is downloading what
 
 Layers are folders of the same form that are only read: what the cache lacks is looked for in them, before the store is

@@ -64,6 +64,10 @@ class Cache:
         """What the files of this user measured when they were published."""
         return Measures(self._hints("measures"))
 
+    def index(self) -> Path | None:
+        """The folder of what is searched in; None if nothing can be kept."""
+        return self._hints("index")
+
     def records(self, url: str) -> Shelf:
         """The claims of the vault at `url`."""
         shelf = self._shelf("vaults", folders.of_vault(url))

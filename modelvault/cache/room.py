@@ -25,7 +25,7 @@ _ABANDONED = 3600
 """Seconds without a write, after which what was staged is garbage of a process that died."""
 
 _STAMPED = 30 * 86_400
-"""Seconds, after which a stamp or a measure goes, and what it was of is hashed once more if it is still in use."""
+"""Seconds, after which a stamp, a measure or an index goes; what it was of is read once more if it is still in use."""
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) *(?:([kmgtp])(i)?)?b?", re.IGNORECASE | re.ASCII)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
@@ -127,7 +127,7 @@ def _sweep(folder: Path) -> None:
         for one in folders.listed(place):
             if (place.name == "locks" or one.name.startswith(".tmp-")) and _last_write(one) < time.time() - _ABANDONED:
                 folders.remove(one)
-    for one in (*folders.listed(folder / "stamps"), *folders.listed(folder / "measures")):
+    for one in (one for name in ("stamps", "measures", "index") for one in folders.listed(folder / name)):
         if _last_write(one) < time.time() - _STAMPED:
             folders.remove(one)
 

@@ -34,4 +34,5 @@ def move_data(move: Move) -> dict[str, Any]:
 
 def diff_data(diff: Diff) -> dict[str, Any]:
     """The differences between two versions."""
-    return {"old": diff.old, "new": diff.new, "changes": [change._asdict() for change in diff.changes]}
+    issues = None if diff.issues is None else [as_json(note) for note in diff.issues]
+    return {"old": diff.old, "new": diff.new, "changes": [one._asdict() for one in diff.changes], "issues": issues}

@@ -23,6 +23,7 @@ __all__ = [
     "alias_table",
     "diff_table",
     "finding_card",
+    "found_table",
     "history_table",
     "minute",
     "move_card",
@@ -70,6 +71,21 @@ def version_table(versions: Sequence[Published], aliases: Mapping[str, Move]) ->
     ]
     head = ("VERSION", "ALIASES", "PUBLISHED", "BY", "SIZE", "METRICS", "NOTES")
     return Table(head, rows, picture=sparks([version.manifest.metrics for version in versions]))
+
+
+def found_table(versions: Iterable[tuple[Manifest, Claim]]) -> Table:
+    """Versions of several models."""
+    rows = [
+        (
+            f"{manifest.model}:{manifest.version}",
+            f"{claim.created.astimezone(UTC):%Y-%m-%d %H:%MZ}",
+            claim.actor,
+            _metrics(manifest.metrics),
+            manifest.notes.partition("\n")[0],
+        )
+        for manifest, claim in versions
+    ]
+    return Table(("VERSION", "PUBLISHED", "BY", "METRICS", "NOTES"), rows, empty="no version is like that")
 
 
 def version_card(version: Published, aliases: Mapping[str, Move]) -> Card:
@@ -151,7 +167,12 @@ def move_card(move: Move) -> Card:
 
 def diff_table(diff: Diff) -> Table:
     """What differs between two versions."""
-    rows = [(one.section, one.name, f"{_side(one.old)} → {_side(one.new)}") for one in diff.changes]
+    rows = [
+        (one.section, one.name, "  ".join(filter(None, (_sides(one.old, one.new), one.meaning))))
+        for one in diff.changes
+    ]
+    rows += [("issue", f"{note.model}:{note.version}", note.text) for note in diff.issues or ()]
+    rows += [("issue", "", "not known: the store cannot be reached")] * (diff.issues is None)
     return Table(("", "", f"{diff.old} → {diff.new}"), rows, strong=1, empty=f"{diff.old} and {diff.new} do not differ")
 
 
@@ -196,6 +217,10 @@ def minute(at: datetime) -> str:
 
 def _second(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+
+
+def _sides(old: object, new: object) -> str:
+    return "" if old is new is None else f"{_side(old)} → {_side(new)}"
 
 
 def _side(value: object) -> str:

@@ -16,9 +16,10 @@ from typing import Any, Final
 from modelvault.errors import Code, Unsupported, shown
 from modelvault.signature.sources import whose
 
-__all__ = ["NotStorable", "alike", "decoded", "encoded"]
+__all__ = ["ABSOLUTE", "RELATIVE", "NotStorable", "alike", "decoded", "encoded"]
 
-_RELATIVE, _ABSOLUTE = 1e-5, 1e-8
+RELATIVE, ABSOLUTE = 1e-5, 1e-8
+"""Numbers that differ by less are the same: of the one recorded, and at all."""
 _DTYPE: Final = re.compile(r"[<|][biufc]\d{1,2}|<[Mm]8(\[\d{0,5}[A-Za-z]{1,3}\])?", re.ASCII)
 _TIMES: Final[dict[str, Any]] = {"datetime": dt.datetime, "date": dt.date, "time": dt.time}
 
@@ -320,7 +321,7 @@ def alike(one: Any, other: Any) -> bool:
         return (
             type(other) in {int, float}
             and type(one) in {int, float}
-            and math.isclose(other, one, rel_tol=_RELATIVE, abs_tol=_ABSOLUTE)
+            and math.isclose(other, one, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
         )
     return type(one) is type(other) and bool(one == other)
 
@@ -329,4 +330,4 @@ def _close(one: Any, other: Any) -> bool:
     np = _package("numpy")
     if one.shape != other.shape or one.dtype.kind in "Mm" or other.dtype.kind in "Mm":
         return one.shape == other.shape and bool((one.astype("<i8") == other.astype("<i8")).all())
-    return bool(np.isclose(other, one, rtol=_RELATIVE, atol=_ABSOLUTE, equal_nan=True).all())
+    return bool(np.isclose(other, one, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True).all())

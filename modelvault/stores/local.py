@@ -265,10 +265,10 @@ def _no_folder(path: str) -> StoreError:
 def _entry(folder: int, path: str, name: str) -> Entry | None:
     """A line of a listing, unless it is no key, or gone, or a folder that a crash or a delete left without objects."""
     plain = name.removesuffix("/")
-    with suppress(InvalidInput, FileNotFoundError):
+    try:  # not `suppress`: there may be thousands
         checked(plain)
         if plain == name:
             return Entry(Key(path + name), os.stat(name, dir_fd=folder, follow_symlinks=False).st_size)
-        if posix.inhabited(plain, folder):
-            return Entry(Key(path + name), 0)
-    return None
+        return Entry(Key(path + name), 0) if posix.inhabited(plain, folder) else None
+    except (InvalidInput, FileNotFoundError):
+        return None

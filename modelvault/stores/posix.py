@@ -206,11 +206,12 @@ def listed(folder: int, start: str = "") -> Iterator[str]:
     """The files and folders that begin with `start`; folders end with a slash, so that they sort as their keys do."""
     with os.scandir(folder) as found:
         for each in found:
-            if each.name.startswith(start) and each.name[0] != ".":
-                if each.is_dir(follow_symlinks=False):
-                    yield each.name + "/"
-                elif each.is_file(follow_symlinks=False):
-                    yield each.name
+            name = each.name
+            if name.startswith(start) and name[0] != ".":
+                if each.is_file(follow_symlinks=False):
+                    yield name
+                elif each.is_dir(follow_symlinks=False):
+                    yield name + "/"
 
 
 def inhabited(name: str, folder: int) -> bool:

@@ -243,7 +243,15 @@ def test_listings_are_one_list_and_a_read_for_each_record(store):
     assert asked(store, lambda vault: vault.aliases("m")) == {"list": 2, "read": 1}
     assert asked(store, lambda vault: vault.history("m@prod")) == {"list": 1, "read": 3}
     assert asked(store, lambda vault: vault.notes("m:1.0.0")) == {"read": 1, "list": 1}
-    assert asked(store, lambda vault: vault.diff("m:1.0.0", "m:1.1.0")) == {"read": 2}
+    assert asked(store, lambda vault: vault.diff("m:1.0.0", "m:1.1.0")) == {"list": 2, "read": 2}  # the notes, too
+
+
+def test_versions_are_compared_and_found_with_one_list_for_each_model(store):
+    assert asked(store, lambda vault: vault.compare("m")) == {"list": 3, "read": 4}
+    assert asked(store, lambda vault: vault.card("m:1.0.0")) == {"list": 1, "read": 1}
+    assert asked(store, lambda vault: vault.find("size")) == {"list": 2, "read": 4}
+    assert asked(store, lambda vault: vault.find("model == 'm' and size > 0")) == {"list": 1, "read": 4}
+    assert asked(store, lambda vault: vault.find("model == 'm' and alias == 'prod'")) == {"list": 3, "read": 5}
 
 
 def test_to_say_what_there_is_instead_costs_a_listing_or_two(store):

@@ -281,7 +281,7 @@ def test_yank_and_unyank_are_notes(run, fraud):
 
 
 def test_diff_lists_what_changed(run, fraud):
-    assert "metric  auc    0.9 → 0.95\n" in run("diff", "fraud:1.0.0", "fraud@prod").out
+    assert "metric  auc    0.9 → 0.95  better: +0.05\n" in run("diff", "fraud:1.0.0", "fraud@prod").out
     found = run("diff", "fraud:1.0.0", "fraud@prod", "--json").json
     assert (found["old"], found["new"]) == ("fraud:1.0.0", "fraud:1.1.0")
     expected = fraud.diff("fraud:1.0.0", "fraud@prod").changes
@@ -717,3 +717,37 @@ def test_help_imports_nothing_that_a_verb_needs():
     assert not {"pydantic", "semver", "cloudpickle", "numpy", "modelvault.vault", "modelvault.wire"} & set(
         loaded.split()
     )
+
+
+def test_markdown_is_for_pull_requests(run, fraud):
+    assert run("diff", "fraud:1.0.0", "fraud@prod", "--markdown").out.startswith("### `fraud:1.0.0` → `fraud:1.1.0`\n")
+    assert run("compare", "fraud", "auc", "--markdown").out.startswith("### `fraud`\n")
+
+
+def test_compare_shows_versions_by_their_metrics(run, fraud):
+    said = run("compare", "fraud", "auc")
+    assert (said.code, said.out) == (0, f"{fraud.compare('fraud', 'auc')}\n")
+    assert run("compare", "fraud", "--json").json == fraud.compare("fraud").data()
+    assert run("compare", "fraud", "nope").code == cli.EXITS[errors.InvalidInput]
+
+
+def test_the_text_of_a_card_comes_from_a_file(run, fraud, tmp_path):
+    path = tmp_path / "card.md"
+    path.write_text("---\nlicense: mit\n---\nMy text.\n", encoding="utf-8")
+    said = run("card", "fraud@prod", "--edit", path)
+    assert (said.code, said.out) == (0, fraud.card("fraud@prod"))
+    assert 'license: "mit"' in said.out
+    assert run("card", "fraud@prod", "--json").json == {"card": said.out}
+    path.write_bytes(b"\xff")
+    for wrong in (path, tmp_path / "none", tmp_path):
+        assert run("card", "fraud@prod", "--edit", wrong).code == cli.EXITS[errors.InvalidInput]
+
+
+def test_find_lists_the_versions_of_which_it_is_true(run, fraud):
+    said = run("find", "metrics.auc > 0.92 and alias == 'prod'")
+    assert (said.code, said.out.splitlines()[1].split()[0]) == (0, "fraud:1.1.0")
+    assert [one["ref"] for one in run("find", "metrics.auc", "--limit", 1, "--json").json] == ["fraud:1.1.0"]
+    nothing = run("find", "metrics.auc > 5")
+    assert (nothing.code, nothing.out, nothing.err) == (0, "", "no version is like that\n")
+    wrong = run("find", "metrics.auc >", "--json")
+    assert (wrong.code, wrong.error["code"]) == (2, "bad-value")

@@ -165,10 +165,13 @@ def test_no_error_prints_a_forged_record_raw(forgery, reader):
         version.claim,
         *vault.history("m@prod"),
         vault.diff("m:2.0.0", "m:1.0.0"),
+        vault.compare("m"),
         vault.verify(),
     ):
         assert clean(repr(one)), one
         assert clean(str(one)), one
+    for text in (vault.diff("m:2.0.0", "m:1.0.0").to_markdown(), vault.compare("m").to_markdown(), version.card()):
+        assert clean(text), text
     for call in (
         lambda: vault.load("m@prod"),
         lambda: vault.load("m:1.0.0"),

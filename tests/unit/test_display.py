@@ -240,11 +240,13 @@ def test_what_was_stored_by_a_stranger_is_escaped():
 
 def test_a_difference_stands_on_one_line():
     diff = Diff(
-        "fraud:1.0.0", "fraud:1.1.0", (Change("metric", "auc", 0.9, 0.95), Change("text", "notes", None, "a\nb"))
+        "fraud:1.0.0",
+        "fraud:1.1.0",
+        (Change("metric", "auc", 0.9, 0.95, "better", "+0.05"), Change("text", "notes", None, "a\nb")),
     )
     assert lines(records.diff_table(diff)) == [
         "               fraud:1.0.0 → fraud:1.1.0",
-        "metric  auc    0.9 → 0.95",
+        "metric  auc    0.9 → 0.95  better: +0.05",
         "text    notes  - → a\\nb",
     ]
     nothing = records.diff_table(Diff("fraud:1.0.0", "fraud:1.1.0", ()))
@@ -276,5 +278,5 @@ def test_a_move_as_data_has_its_version_and_no_bytes():
 
 def test_a_difference_as_data_names_its_sides():
     diff = Diff("fraud:1.0.0", "fraud:1.1.0", (Change("metric", "auc", 0.9, None),))
-    changes = [{"section": "metric", "name": "auc", "old": 0.9, "new": None}]
-    assert {"old": "fraud:1.0.0", "new": "fraud:1.1.0", "changes": changes} == data.diff_data(diff)
+    changes = [{"section": "metric", "name": "auc", "old": 0.9, "new": None, "verdict": "", "detail": ""}]
+    assert {"old": "fraud:1.0.0", "new": "fraud:1.1.0", "changes": changes, "issues": []} == data.diff_data(diff)

@@ -219,6 +219,7 @@ def test_a_stale_alias_is_fetched_and_compared_as_well(line, reader, files, tmp_
         lambda vault: contents(vault.load("wide@prod")) == contents(files),
         lambda vault: vault.version("wide@prod").load() is not None,
         lambda vault: vault.diff("wide@prod", "wide:1.0.0").changes == (),
+        lambda vault: vault.diff("wide@prod", "wide:1.0.0").issues is None,
     ):
         with pytest.warns(StaleAlias):
             assert verb(reader())

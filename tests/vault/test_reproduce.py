@@ -150,7 +150,7 @@ def test_a_diff_names_the_parameters_that_differ_by_the_way_to_them(vault):
         model = Pipeline([("columns", columns), ("forest", RandomForestClassifier(max_depth=depth))])
         vault.publish("m", model, version=number)
     changes = {
-        change.name: change[2:] for change in vault.diff("m:1.0.0", "m:2.0.0").changes if change.section == "algorithm"
+        change.name: change[2:4] for change in vault.diff("m:1.0.0", "m:2.0.0").changes if change.section == "algorithm"
     }
     assert changes == {
         "steps.columns.transformers.scale.with_mean": (True, False),
