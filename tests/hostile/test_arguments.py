@@ -177,6 +177,7 @@ VERBS: dict[str, tuple[Callable[..., object], tuple[str, ...], dict[str, object]
     "compare": (Vault.compare, ("model", "metrics"), {"model": "m", "metrics": "auc"}),
     "find": (Vault.find, ("expression",), {"expression": "alias == 'prod'", "limit": None}),
     "card": (Vault.card, ("ref",), {"ref": "m@prod"}),
+    "page": (Vault.page, ("to",), {"to": "out/{}", "models": ()}),
     "reproduce": (Vault.reproduce, ("ref", "to"), {"ref": "m@prod", "to": "out/{}"}),
     "verify": (Vault.verify, ("ref",), {"ref": "m@prod", "level": "presence"}),
     "promote": (Vault.promote, ("alias", "to"), {"alias": "m@prod", "to": "1.0.0", "reason": "x", "expect": None, "gates": (), "actor": None}),

@@ -35,13 +35,11 @@ def write(catalog: Catalog, to: Path, models: Sequence[str]) -> Site:
 
     Raises:
         NotFound: `model-not-found`.
-        InvalidInput: `bad-name`; `bad-value`, `models` is a text.
+        InvalidInput: `bad-name`; `bad-value`, `models` is no list.
         AlreadyExists: `target-exists`, `to` holds what is not of these pages.
         StoreError: `to` cannot be written.
     """
-    if isinstance(models, str):
-        raise InvalidInput("models is a list of names", code=Code.BAD_VALUE, hint=f"[{shown(models)!r}]")
-    names = [reference.model_name(name) for name in dict.fromkeys(models)] or catalog.models()
+    names = _named(models) or catalog.models()
     with Folder(to) as folder:
         for name in ("style.css", "search.js"):
             folder.put(name, (_ASSETS / name).read_text(encoding="utf-8"))
@@ -49,3 +47,9 @@ def write(catalog: Catalog, to: Path, models: Sequence[str]) -> Site:
         folder.put("data.js", search_data(found))
         folder.put("index.html", index(found))
     return Site(str(to), len(found), sum(len(one.rows) for one in found), len(folder.written))
+
+
+def _named(models: object) -> list[str]:
+    if isinstance(models, str | bytes) or not isinstance(models, Sequence):
+        raise InvalidInput("models is a list of names", code=Code.BAD_VALUE, hint=f"[{shown(models)!r}]")
+    return list(dict.fromkeys(reference.model_name(name) for name in models))
