@@ -8,6 +8,7 @@ import os
 import posixpath
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -90,8 +91,8 @@ class Source:
             InvalidInput: `bad-path`, it cannot be read; `bad-value`, it has changed, or does while it is read.
         """
         before, began = self.parts, time.time_ns()
-        with opened(self.path) as file:
-            self.digest, parts = yield from self._hashed(file, self._pieces(file))
+        with opened(self.path) as file, closing(self._pieces(file)) as pieces:
+            self.digest, parts = yield from self._hashed(file, pieces)
             found = os.fstat(file.fileno())
         self._divide(parts)
         if found.st_size != self.size or before not in ((), self.parts):
@@ -127,11 +128,12 @@ class Source:
                 for (one, size, _), at in zip(parts, ends, strict=False)
             )
 
-    def _pieces(self, file: Any) -> Iterable[Piece]:
+    def _pieces(self, file: Any) -> Generator[Piece, None, None]:
         if self.size <= _UNCUT:
-            return [Piece(self.size)]
+            yield Piece(self.size)
+            return
         pieces = cuts(_reader(file), self.size, ranges=self._ranges)
-        return pieces if isinstance(pieces, list) else prefetched(pieces, _AHEAD)
+        yield from pieces if isinstance(pieces, list) else prefetched(pieces, _AHEAD)
 
     def _hashed(
         self, file: Any, pieces: Iterable[Piece]

@@ -22,7 +22,6 @@ from modelvault.wire import TEXT_LIMIT, DataRef, Environment, record
 __all__ = ["actor", "environment", "lock", "locks"]
 
 _LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pylock.toml", "requirements.txt", "environment.yml")
-
 """Files that say what is to be installed, by the tools that write them."""
 _DIST_INFO = re.compile(r"(?P<name>[A-Za-z0-9][\w.]*?)-(?P<version>[\w.!+]+)\.(?:dist|egg)-info")
 

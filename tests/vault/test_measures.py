@@ -1,6 +1,7 @@
 """What was published and has not changed since is not read again; what has, is."""
 
 import os
+import threading
 import time
 
 import pytest
@@ -136,3 +137,16 @@ def test_a_folder_that_is_gone_does_no_harm(file, tmp_path):
     measures.note(source._found, source._how, time.time_ns(), Measure("sha256:" + "0" * 64, []))
     assert measures.of(source._found, source._how) is None
     measures.drop(source._found, source._how)
+
+
+def test_a_publisher_that_fails_leaves_no_thread_behind(tmp_path):
+    path = tmp_path / "opaque.bin"
+    path.write_bytes(os.urandom(48 * 1024 * 1024))
+    before = threading.active_count()
+    reading = Source(path, path.name).chunks()
+    next(reading)
+    assert threading.active_count() > before  # the cuts are looked for ahead
+    with pytest.raises(RuntimeError) as held:
+        reading.throw(RuntimeError("the store is gone"))
+    assert held.value.__traceback__  # which keeps the frames that failed
+    assert threading.active_count() == before
