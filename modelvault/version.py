@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Version"]
 
 
-class _Vault(Protocol):
+class _Verbs(Protocol):
     """The verbs that a version offers on itself."""
 
     def load(self, ref: str, *, check: bool = False) -> Any: ...
@@ -37,7 +37,7 @@ class Version:
 
     manifest: Manifest
     claim: Claim
-    _vault: _Vault = field(repr=False)
+    _vault: _Verbs = field(repr=False)
     stale: float | None = None
     """None; or, where the store could not be reached, how many seconds ago it confirmed that the alias is here."""
 

@@ -21,7 +21,7 @@ class CommandLine(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         root = nodes.Element()
         parser = cli._parser()  # noqa: SLF001 - the one source of truth
-        self.state.nested_parse(StringList(list(_page(parser)), source="modelvault/cli.py"), 0, root, match_titles=True)
+        self.state.nested_parse(StringList(list(_page(parser)), source="modelvault/cli"), 0, root, match_titles=True)
         return root.children
 
 
