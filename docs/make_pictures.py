@@ -41,6 +41,7 @@ DISPLAYS = {
     "aliases": "vault.aliases('fraud')",
     "history": "vault.history('fraud@prod')",
     "diff": "vault.diff('fraud:1.2.0', 'fraud@prod')",
+    "compare": "vault.compare('fraud', 'auc', 'p99_ms')",
     "hostile": "vault.version('hostile:1.0.0')",
     "hostile-history": "vault.history('hostile@prod')",
 }

@@ -152,7 +152,7 @@ def _sections(manifest: Manifest, claim: Claim) -> Iterator[tuple[str, list[str]
         [
             f"- {code(f'{manifest.model}:{manifest.version}')}, {code(claim.target.digest)}",
             f"- published {claim.created:%Y-%m-%d %H:%M:%S} UTC by {code(claim.actor)}",
-            f"- format {code(manifest.format)}, {len(manifest.files)} files, {manifest.size:,} bytes",
+            f"- format {code(manifest.format)}, {len(manifest.files)} file{'s' * (len(manifest.files) != 1)}, {manifest.size:,} bytes",
         ],
     )
     yield "Metrics", _pairs(("metric", "value"), {name: f"{value:.6g}" for name, value in manifest.metrics.items()})

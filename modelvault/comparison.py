@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from modelvault import markdown
+from modelvault.display.figures import Measured
 from modelvault.display.text import Table, rendered
 from modelvault.errors import Code, InvalidInput, shown
 from modelvault.metrics import direction
@@ -70,11 +71,25 @@ class Comparison:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """What a notebook shows."""
-        return {"text/plain": str(self), "text/markdown": self.to_markdown()}
+        from modelvault.display import notebook
+
+        marked = [one.number for one in self.versions if one.aliases]
+        return notebook.comparison(self.model, str(self), self._table(), self._measured(), marked) | {
+            "text/markdown": self.to_markdown()
+        }
+
+    def _measured(self) -> list[Measured]:
+        some = (
+            Measured(one.number, {name: one.metrics[name] for name in self.metrics if name in one.metrics})
+            for one in self.versions
+        )
+        return [*some]
+
+    def _table(self) -> Table:
+        return Table(("VERSION", "PUBLISHED", *self.metrics, "ALIASES"), [self._row(one) for one in self.versions])
 
     def __str__(self) -> str:
-        head = ("VERSION", "PUBLISHED", *self.metrics, "ALIASES")
-        lines = [rendered(Table(head, [self._row(one) for one in self.versions]))]
+        lines = [rendered(self._table())]
         for name in self.metrics:
             words = ", ".join(filter(None, (shown(name), _WORDS[direction(name)])))
             lines += ["", words, *(f"  {line}" for line in self._line(name))]

@@ -1,4 +1,4 @@
-"""Progress of long work: how many bytes have gone through, told to a function a few times a second."""
+"""Progress of long work: how much has gone through, told to a function a few times a second."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ _PAUSE = 0.1
 """Seconds between two reports of one task."""
 
 
+Task = Literal["read", "store", "fetch", "page"]
+
+
 class Progress(NamedTuple):
     """How far a task has come."""
 
-    task: Literal["read", "store", "fetch"]
-    """Files are read and hashed; what is new is stored; what is lacking is fetched and verified."""
+    task: Task
+    """Files are read and hashed; what is new is stored; what is lacking is fetched and verified; pages are written."""
     done: int
-    """Bytes."""
+    """Bytes; of pages, versions."""
     total: int
-    """Bytes; what is found to be there already is not waited for, so a task may end before it has done them all."""
+    """In the same unit; what is found to be there already is not waited for, so a task may end before it has done them all."""
     ended: bool
     """There will be no other report of this task."""
 
@@ -35,7 +38,7 @@ class Stopped(Exception):
 
 
 class Meter:
-    """The bytes of one verb, task after task.  Safe for threads."""
+    """The work of one verb, task after task.  Safe for threads."""
 
     def __init__(self, show: Show | None = None) -> None:
         self._show = show
@@ -44,13 +47,13 @@ class Meter:
         self._told = 0.0
         self._stopped = False
 
-    def begin(self, task: Literal["read", "store", "fetch"], total: int) -> None:
+    def begin(self, task: Task, total: int) -> None:
         """The task before has ended, and this one begins."""
         self.end()
         self._now = Progress(task, 0, total, ended=False) if total else None
 
     def add(self, count: int) -> None:
-        """So many bytes more have gone through.
+        """So much more has gone through.
 
         Raises:
             Stopped: the verb has failed elsewhere, or was interrupted.

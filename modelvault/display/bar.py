@@ -44,12 +44,13 @@ class _Bar:
 def _made(progress: Progress) -> Any:
     from tqdm.auto import tqdm
 
+    what: dict[str, Any] = {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
+    if progress.task == "page":
+        what = {"unit": " versions"}
     return tqdm(
         desc=progress.task,
         total=progress.total,
-        unit="B",
-        unit_scale=True,
-        unit_divisor=1024,
+        **what,
         delay=_DELAY,
         leave=False,
     )

@@ -31,9 +31,8 @@ def history(moves: Sequence[Move], notes: Iterable[Note], look: Look) -> Html:
     return joined([picture, element("p", legend(found), **look("quiet"))])
 
 
-def metrics(versions: Sequence[Measured], marked: Iterable[str], look: Look, limit: int) -> Html:
-    """The first metrics of the newest version, each from version to version; the `marked` ones stand out."""
-    names = [*(versions[0].metrics if versions else ())][:limit]
+def metrics(versions: Sequence[Measured], names: Iterable[str], marked: Iterable[str], look: Look) -> Html:
+    """The metrics of these names, each from version to version; the `marked` versions stand out."""
     stand_out = {*marked}
     return joined(_figure(versions, name, stand_out, look) for name in names)
 

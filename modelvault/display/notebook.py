@@ -16,12 +16,12 @@ from modelvault.display.text import Card, Line, Table, rendered
 from modelvault.errors import shown
 from modelvault.wire import Claim, Manifest, Move
 
-__all__ = ["Aliases", "History", "Versions", "diff", "vault", "version"]
+__all__ = ["Aliases", "History", "Versions", "comparison", "diff", "vault", "version"]
 
 _LIMIT = 50_000
 _LINE, _LINES = 400, 120
 _FEW = 4_000
-_METRICS = 3
+_METRICS, _COMPARED = 3, 8
 
 Bundle = dict[str, str]
 """By type of media, as IPython takes it."""
@@ -49,7 +49,8 @@ class Versions(list[AnyReleased]):
         measured = [figures.Measured(one.manifest.version, one.manifest.metrics) for one in self]
         count = f"{len(self):,} version{'s' * (len(self) != 1)}"
         title = f"{self[0].manifest.model}: {count}" if self else count
-        drawn = figures.metrics(measured, (), INLINE, _METRICS)
+        names = [*measured[0].metrics][:_METRICS] if measured else []
+        drawn = figures.metrics(measured, names, (), INLINE)
         return _bundle(repr(self), title, lambda rows: [drawn, table(self._table(self), INLINE, rows)])
 
     def _table(self, some: Sequence[AnyReleased]) -> Table:
@@ -103,6 +104,15 @@ def diff(found: Diff) -> Bundle:
     """What differs between two versions."""
     view = records.diff_table(found)
     return _bundle(_plain(view, 0), f"{found.old} → {found.new}", lambda rows: [table(view, INLINE, rows)])
+
+
+def comparison(
+    model: str, plain: str, view: Table, measured: Sequence[figures.Measured], marked: Sequence[str]
+) -> Bundle:
+    """Versions side by side, and a line for each metric, on which the versions that aliases point to stand out."""
+    names = [*dict.fromkeys(name for one in measured for name in one.metrics)][:_COMPARED]
+    drawn = figures.metrics(measured, names, marked, INLINE)
+    return _bundle(plain, model, lambda rows: [drawn, table(view, INLINE, rows)])
 
 
 def _bundle(plain: str, title: str, parts: Callable[[int], Sequence[Html]]) -> Bundle:

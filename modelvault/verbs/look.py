@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from modelvault.blobs import parallel
 from modelvault.errors import Code, StoreError, VaultError
 from modelvault.paths import path_text
+from modelvault.progress import Meter
 from modelvault.reference import Number, NumberRef
 from modelvault.verbs.opened import is_near
 from modelvault.verbs.read import Reading
@@ -129,7 +130,11 @@ class Looking(Reading):
         """
         from modelvault.display.page import write
 
-        return write(self._catalog, Path(path_text(to, "to")), models)
+        meter = Meter(self._show())
+        try:
+            return write(self._catalog, Path(path_text(to, "to")), models, meter)
+        finally:
+            meter.end()
 
     def reproduce(self, ref: str, to: str | os.PathLike[str] | None = None) -> Recipe:
         """How a version was made, and how to make it again.  Nothing that the vault names is run.

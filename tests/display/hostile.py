@@ -21,9 +21,9 @@ HOSTILE = [
 ]
 
 TAGS = {
-    "a", "b", "body", "br", "circle", "dd", "details", "div", "dl", "dt", "figcaption", "figure", "footer", "form", "h1",
-    "h2", "h3", "head", "header", "html", "input", "label", "li", "link", "main", "meta", "nav", "ol", "p", "path",
-    "polyline", "pre", "script", "section", "summary", "svg", "table", "tbody", "td", "text", "th", "thead", "title", "tr",
+    "a", "b", "blockquote", "body", "br", "circle", "code", "dd", "details", "div", "dl", "dt", "em", "figcaption", "figure",
+    "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "head", "hr", "header", "html", "input", "label", "li", "link", "main", "meta", "nav", "ol", "p", "path",
+    "polyline", "pre", "script", "section", "strong", "summary", "svg", "table", "tbody", "td", "text", "th", "thead", "title", "tr", "ul",
 }  # fmt: skip
 ATTRIBUTES = {
     "aria-current", "aria-hidden", "aria-label", "aria-live", "autocomplete", "charset", "class", "content", "cx", "cy",
@@ -31,7 +31,7 @@ ATTRIBUTES = {
     "lang", "name", "opacity", "points", "r", "rel", "role", "scope", "src", "stroke", "stroke-opacity", "stroke-width",
     "style", "tabindex", "text-anchor", "transform", "type", "viewbox", "width", "x", "y",
 }  # fmt: skip
-VOID = {"br", "input", "link", "meta"}
+VOID = {"br", "hr", "input", "link", "meta"}
 
 
 class Seen(HTMLParser):

@@ -93,8 +93,8 @@ def test_a_line_of_ten_thousand_values_keeps_its_peaks_and_what_is_marked():
 
 
 def test_a_metric_of_one_version_makes_no_line():
-    assert figures.metrics([figures.Measured("1.0.0", {"auc": 1.0})], (), PAGE, 3).markup == ""
-    assert figures.metrics([], (), PAGE, 3).markup == ""
+    assert figures.metrics([figures.Measured("1.0.0", {"auc": 1.0})], ["auc"], (), PAGE).markup == ""
+    assert figures.metrics([], ["auc"], (), PAGE).markup == ""
 
 
 def test_a_terminal_shows_where_the_alias_was_and_a_pipe_does_not():

@@ -212,7 +212,10 @@ def test_versions_stand_side_by_side(vault, pair):
     assert vault.compare("m").metrics == ("auc", "loss", "x")
     assert vault.compare("m", "loss").data()["metrics"] == {"loss": "less is better"}
     assert "| `1.2.0` |" in found.to_markdown()
-    assert found._repr_mimebundle_() == {"text/plain": str(found), "text/markdown": found.to_markdown()}
+    seen = found._repr_mimebundle_()
+    assert (seen["text/plain"], seen["text/markdown"]) == (str(found), found.to_markdown())
+    assert seen["text/html"].count("<figure") == 1
+    assert "0.9 to 0.95 in 3 versions, 0.93" in seen["text/html"]
 
 
 def test_a_line_marks_each_alias_and_leaves_gaps(vault):

@@ -15,6 +15,8 @@ from modelvault.display.page.folder import Folder
 from modelvault.display.page.model import Overview, write_model
 from modelvault.display.page.overview import index, search_data
 from modelvault.errors import Code, InvalidInput, shown
+from modelvault.progress import Meter
+from modelvault.reference import Number
 
 __all__ = ["Site", "write"]
 
@@ -30,7 +32,7 @@ class Site(NamedTuple):
     files: int
 
 
-def write(catalog: Catalog, to: Path, models: Sequence[str]) -> Site:
+def write(catalog: Catalog, to: Path, models: Sequence[str], meter: Meter) -> Site:
     """The pages of `models`, or of all that there are, in the folder `to`.
 
     Raises:
@@ -39,14 +41,22 @@ def write(catalog: Catalog, to: Path, models: Sequence[str]) -> Site:
         AlreadyExists: `target-exists`, `to` holds what is not of these pages.
         StoreError: `to` cannot be written.
     """
-    names = _named(models) or catalog.models()
+    numbers = {name: _numbers(catalog, name) for name in _named(models) or catalog.models()}
+    meter.begin("page", sum(map(len, numbers.values())))
     with Folder(to) as folder:
         for name in ("style.css", "search.js"):
             folder.put(name, (_ASSETS / name).read_text(encoding="utf-8"))
-        found: list[Overview] = [write_model(folder, catalog, name) for name in names]
+        found: list[Overview] = [write_model(folder, catalog, name, numbers[name], meter) for name in numbers]
         folder.put("data.js", search_data(found))
         folder.put("index.html", index(found))
     return Site(str(to), len(found), sum(len(one.rows) for one in found), len(folder.written))
+
+
+def _numbers(catalog: Catalog, model: str) -> list[Number]:
+    found = catalog.numbers(model)
+    if not found:
+        raise catalog.missing(model, model)
+    return found
 
 
 def _named(models: object) -> list[str]:

@@ -8,11 +8,14 @@ from typing import NamedTuple
 
 from modelvault import reference
 from modelvault.blobs import parallel
+from modelvault.card import card as model_card
+from modelvault.card import split
 from modelvault.catalog import Catalog
 from modelvault.display import figures
-from modelvault.display.html import PAGE, Html, card, element, joined, lines, table
+from modelvault.display.html import PAGE, Html, card, element, joined, table
 from modelvault.display.page.folder import Folder
 from modelvault.display.page.lineage import Traces, after
+from modelvault.display.page.prose import prose
 from modelvault.display.page.shell import section, shell, wide
 from modelvault.display.records import (
     Published,
@@ -25,6 +28,7 @@ from modelvault.display.records import (
 )
 from modelvault.display.text import Table
 from modelvault.errors import shown
+from modelvault.progress import Meter
 from modelvault.reference import Number
 from modelvault.wire import Move, Note
 
@@ -35,7 +39,7 @@ PER = 100
 _CARD = 8_000
 """Bytes of what is told of one version."""
 _ALIASES, _MOVES, _METRICS, _REMARKS = 8, 20, 8, 50
-_TEXT = 4_000
+_TEXT = 16_000
 
 Histories = Mapping[str, Sequence[Move]]
 
@@ -74,28 +78,26 @@ class _Read(NamedTuple):
     rows: list[Row]
     remarks: list[Note]
     traces: Traces
-    notes: dict[Number, str]
+    told: list[Published]
+    """The newest version, then the one that ``*`` means: the last of them is the one whose card is shown."""
 
 
-def write_model(folder: Folder, catalog: Catalog, model: str) -> Overview:
-    """Write the pages of `model`.
+def write_model(folder: Folder, catalog: Catalog, model: str, numbers: Sequence[Number], meter: Meter) -> Overview:
+    """Write the pages of `model`, whose versions have these `numbers`.
 
     Raises:
-        NotFound: `model-not-found`.
         Corrupt: a record is damaged.
     """
-    numbers = catalog.numbers(model)
-    if not numbers:
-        raise catalog.missing(model, model)
     names = catalog.aliases(model)
     histories = {name: catalog.journal(model, name).entries() for name in names}
     heads = {name: moves[0] for name, moves in histories.items()}
-    read, noted = _Read([], [], Traces(), {}), catalog.noted(model)
+    read, noted = _Read([], [], Traces(), []), catalog.noted(model)
     first = Html("")
     for begin in range(0, len(numbers), PER):
         found = parallel(lambda number: _published(catalog, model, number, noted), numbers[begin : begin + PER])
         made = _versions(model, found, heads, numbers, begin // PER + 1)
         _gather(read, found, heads)
+        meter.add(len(found))
         if begin:
             _write_older(folder, model, made, begin // PER + 1)
         else:
@@ -126,8 +128,12 @@ def _gather(read: _Read, found: Sequence[Published], heads: Mapping[str, Move]) 
         read.rows.append(Row(number, dict(manifest.metrics), claim.created, manifest.size, one.yanked, words))
         read.remarks.extend(one.notes)
         read.traces.add(manifest)
-        if manifest.notes and len(read.notes) < _ALIASES:
-            read.notes[number] = manifest.notes
+        if not read.told or (not _is_latest(read.told[-1]) and _is_latest(one)):
+            read.told.append(one)
+
+
+def _is_latest(one: Published) -> bool:
+    return not (one.yanked or reference.is_prerelease(Number(one.manifest.version)))
 
 
 def _write_older(folder: Folder, model: str, made: Html, page: int) -> None:
@@ -164,12 +170,12 @@ def _alias(moves: Sequence[Move], remarks: Sequence[Note]) -> Html:
 def _told(overview: Overview, read: _Read) -> Iterator[Html]:
     measured = [figures.Measured(row.number, row.metrics) for row in overview.rows]
     marked = [move.version for move in overview.aliases.values() if move.version]
-    drawn = figures.metrics(measured, marked, PAGE, _METRICS)
+    drawn = figures.metrics(measured, [*measured[0].metrics][:_METRICS], marked, PAGE)
     if drawn.markup:
         yield section("Metrics", drawn)
-    if read.notes:
-        number, words = next(iter(read.notes.items()))
-        yield section("Model card", element("h3", f"Of {number}"), element("p", lines(words, _TEXT)))
+    one = read.told[-1]
+    _, said = split(model_card(one.manifest, one.claim, one.notes))
+    yield section("Model card", prose(said, _TEXT))
     if read.remarks:
         newest = sorted(read.remarks, key=lambda note: (note.at, note.version, note.seq), reverse=True)
         rows = [(note.version, note.kind, minute(note.at), note.actor, note.text) for note in newest]
