@@ -37,14 +37,23 @@ def _reader() -> MarkdownIt:
     reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     reader.validateLink = lambda url: url.startswith("https://")  # type: ignore[method-assign]
     reader.core.ruler.push("tamed", lambda state: _tame(state.tokens))
+    reader.core.ruler.push("outlined", lambda state: _outline(state.tokens))
     return reader
 
 
 def _tame(tokens: Iterable[Token]) -> None:
-    """Headings go below that of the page; of attributes only where a link leads is the writer's."""
+    """Of attributes only where a link leads is the writer's."""
     for token in tokens:
         token.attrs = {"href": token.attrs["href"], "rel": "noreferrer"} if "href" in token.attrs else {}
         token.info = ""
-        if token.type in {"heading_open", "heading_close"}:
-            token.tag = f"h{min(int(token.tag[1:]) + _BELOW, _DEEPEST)}"
         _tame(token.children or ())
+
+
+def _outline(tokens: Iterable[Token]) -> None:
+    """Headings go below that of the page, and none is more than one level deeper than the one before."""
+    level = _BELOW
+    for token in tokens:
+        if token.type == "heading_open":
+            level = min(int(token.tag[1:]) + _BELOW, level + 1, _DEEPEST)
+        if token.type in {"heading_open", "heading_close"}:
+            token.tag = f"h{level}"
