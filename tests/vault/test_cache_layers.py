@@ -14,6 +14,7 @@ from modelvault.errors import Code, Corrupt, InvalidInput, StaleAlias, StoreErro
 from modelvault.stores.memory import MemoryStore
 from modelvault.stores.wrappers import Recording, Wrapper
 from modelvault.vault import Vault
+from modelvault.verbs.opened import cache_at
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 STRANGER = 12345
@@ -134,7 +135,7 @@ def test_the_variable_may_have_empty_members(opened, layer, monkeypatch):
     vault = opened()
     monkeypatch.setenv("MODELVAULT_CACHE_LAYERS", f":{layer}::")
     assert vault._cache() is not None
-    assert len(mv.vault.cache_at(vault._cached_in).layers) == 1
+    assert len(cache_at(vault._cached_in).layers) == 1
 
 
 # --- it is checked, and never written

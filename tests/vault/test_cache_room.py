@@ -19,7 +19,8 @@ from modelvault.errors import Code, InvalidInput, StoreError
 from modelvault.stores.memory import MemoryStore
 from modelvault.stores.wrappers import Recording, Wrapper
 from modelvault.upkeep.cached import verify
-from modelvault.vault import Vault, cache_at
+from modelvault.vault import Vault
+from modelvault.verbs.opened import cache_at
 from modelvault.wire import Claim, File, Part
 
 WINDOW = 2**16
