@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import modelvault as mv
 from modelvault.errors import Code, Corrupt, InvalidInput, StaleAlias, StoreError, Untrusted
 from modelvault.stores.memory import MemoryStore
 from modelvault.stores.wrappers import Recording, Wrapper
