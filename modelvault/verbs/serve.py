@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from modelvault import layout, reference
 from modelvault.canonical import Digest
 from modelvault.catalog import Catalog
+from modelvault.stores import Key
 from modelvault.tree import Tree
 from modelvault.verbs.opened import Opened, is_near
 from modelvault.wire import JsonValue, Manifest, Move
@@ -134,8 +135,7 @@ class _Source:
 
     def load(self, manifest: Manifest, move: Move) -> Any:
         """The object."""
-        key = layout.entry(layout.journal(move.model, move.alias), move.seq)
-        format = self._vault._format(manifest, key)  # noqa: SLF001 - its own
+        format = self._vault._format(manifest, self._pinned(move))  # noqa: SLF001 - its own
         return format.load(self._tree(manifest, move))
 
     def rollback(self, move: Move, *, reason: str, evidence: Mapping[str, JsonValue]) -> Move:
@@ -145,6 +145,15 @@ class _Source:
         ref = reference.AliasRef(move.model, move.alias)
         who = self._vault._who(None, reason)  # noqa: SLF001 - its own
         return moving.rollback(self.catalog, ref, who, to=None, expect=None, of=move.seq, evidence=evidence)
+
+    def _pinned(self, move: Move) -> str:
+        """The record that pins the digest: the move, or the claim, in a vault that was set back to before the move."""
+        assert move.target is not None
+        entry = layout.entry(layout.journal(move.model, move.alias), move.seq)
+        if self.shared or self._vault._store.private(Key(entry)):  # noqa: SLF001 - its own
+            return entry
+        claim = self.catalog.claim(move.model, move.target.version)
+        return layout.claim(move.model, move.target.version) if claim.target.digest == move.target.digest else entry
 
     def _tree(self, manifest: Manifest, move: Move) -> Tree:
         assert move.target is not None
