@@ -49,7 +49,7 @@ def test_without_the_store_the_last_one_that_served_starts_and_follows_when_it_i
         assert (live.number(), live.status()["state"], live.status()["alias_seen_at"]) == (0, "stale", None)
         assert "store-unreachable" in live.status()["reason"]
         far.away = False
-        until(lambda: live.number() == 1 and live.status()["state"] == "serving")
+        until(lambda: live.number() == 1 and live.status()["state"] == "serving" and len(seen) == 4)
         assert [event.kind for event in seen] == ["loaded", "stale", "recovered", "swapped"]
     far.away = True
     with pytest.raises(StoreError):
