@@ -16,7 +16,7 @@ from modelvault.display.text import Card, Line, Table, rendered
 from modelvault.errors import shown
 from modelvault.wire import Claim, Manifest, Move
 
-__all__ = ["Aliases", "History", "Versions", "comparison", "diff", "vault", "version"]
+__all__ = ["Aliases", "History", "Versions", "comparison", "diff", "live", "vault", "version"]
 
 _LIMIT = 50_000
 _LINE, _LINES = 400, 120
@@ -113,6 +113,20 @@ def comparison(
     names = [*dict.fromkeys(name for one in measured for name in one.metrics)][:_COMPARED]
     drawn = figures.metrics(measured, names, marked, INLINE)
     return _bundle(plain, model, lambda rows: [drawn, table(view, INLINE, rows)])
+
+
+def live(status: Mapping[str, object]) -> Bundle:
+    """The status of a live handle."""
+    said = dict(status)
+    title = f"{shown(said.pop('ref', 'a model'))} in service"
+    view = Card(title, [(shown(name).replace("_", " "), _told(value)) for name, value in said.items()])
+    return _bundle(_plain(view, 0), title, lambda rows: [card(view, INLINE, rows)])
+
+
+def _told(value: object) -> Sequence[Line]:
+    if isinstance(value, Mapping):
+        return [(shown(name), shown(one, 1000)) for name, one in value.items()]
+    return [] if value in (None, "") else [str(value)]
 
 
 def _bundle(plain: str, title: str, parts: Callable[[int], Sequence[Html]]) -> Bundle:
