@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Literal
 
 from modelvault import reference
@@ -17,8 +18,10 @@ from modelvault.reference import AliasRef
 from modelvault.upkeep.verify import prove
 from modelvault.wire import JsonValue, Move, Target, record
 
-__all__ = ["Who", "promote", "reason_given", "rollback"]
+__all__ = ["Who", "promote", "reason_given", "rollback", "undo"]
 
+_LOOK_BACK = 20
+"""Entries that are searched for a rollback by a guard."""
 _PROVE_LIMIT = 64 * 1024 * 1024
 """A rollback verifies every byte of its target up to this size; of a larger one it proves presence and size."""
 
@@ -52,21 +55,73 @@ def promote(
     return catalog.journal(ref.model, ref.alias).append(build)
 
 
-def rollback(catalog: Catalog, ref: AliasRef, who: Who, *, to: Target | None, expect: str | None) -> Move:
-    """Append a rollback, to `to` if it is given.  Commit point: the create of the next entry.  See `Vault.rollback`."""
+def rollback(
+    catalog: Catalog,
+    ref: AliasRef,
+    who: Who,
+    *,
+    to: Target | None,
+    expect: str | None,
+    check: Callable[[Move], None] | None = None,
+    said: Mapping[str, JsonValue] = MappingProxyType({}),
+) -> Move:
+    """Append a rollback, to `to` if it is given.  Commit point: the create of the next entry.  See `Vault.rollback`.
+
+    `check` may refuse to roll back the newest entry; what is `said` is kept with the move.
+    """
     journal = catalog.journal(ref.model, ref.alias)
 
     def build(newest: Move | None, slot: Slot) -> Move:
         _check(ref, newest, expect)
         newest = newest or catalog.newest(ref.model, ref.alias)
+        if check is not None:
+            check(newest)
         below, skipped = _last_good(catalog, ref, newest, restored(newest, journal.entry), to)
         journal.chain(newest.seq, below.seq)
-        evidence: dict[str, JsonValue] = {"restores": below.seq, "proved": _prove(catalog.fresh(), ref.model, below)}
+        evidence: dict[str, JsonValue] = {
+            **said,
+            "restores": below.seq,
+            "proved": _prove(catalog.fresh(), ref.model, below),
+        }
         if skipped:
             evidence["skipped"] = skipped
         return _move(ref, slot, "rollback", who, below.target, below.undo, evidence)
 
     return journal.append(build)
+
+
+def undo(
+    catalog: Catalog, ref: AliasRef, move: Move, who: Who, *, said: Mapping[str, JsonValue], cooldown: float = 0.0
+) -> Move:
+    """Append a rollback of `move`, if it is the newest entry still.  Commit point: the create of the next entry.
+
+    So of any number who want to undo it one does, and nobody undoes what somebody has done since.
+
+    Raises:
+        Conflict: `alias-moved`, it is not the newest entry.
+        Refused: `gate-refused`, there was another rollback by a guard in the last `cooldown` seconds.
+        NotFound, Corrupt: as `rollback`.
+    """
+    journal = catalog.journal(ref.model, ref.alias)
+
+    def check(newest: Move) -> None:
+        if newest.seq != move.seq:
+            raise _moved(ref, newest, move.version or "nothing")
+        now = who.clock()
+        for seq in range(newest.seq - 1, max(newest.seq - _LOOK_BACK, 0), -1):
+            entry = journal.entry(seq)
+            if (now - entry.at).total_seconds() >= cooldown:
+                break
+            if entry.kind == "rollback" and "guard" in entry.evidence:
+                raise Refused(
+                    f"{ref} was rolled back by a guard at {entry.at:%H:%M:%S} UTC, entry {seq}, and is not again so soon",
+                    code=Code.GATE_REFUSED,
+                    hint="a person decides: 'modelvault rollback', or leave it",
+                    ref=str(ref),
+                    verdicts=("cooldown",),
+                )
+
+    return rollback(catalog, ref, who, to=None, expect=None, check=check, said=said)
 
 
 def reason_given(reason: str) -> str:
@@ -103,13 +158,18 @@ def _check(ref: AliasRef, newest: Move | None, expect: str | None) -> None:
     expected = storable(expect, "what is expected, a number,")
     if (expected and reference.number(expected)) == actual:
         return
+    raise _moved(ref, newest, expect)
+
+
+def _moved(ref: AliasRef, newest: Move | None, expected: str) -> Conflict:
+    actual = (newest.version if newest else None) or ""
     since = f", moved there by {shown(newest.actor)} on {newest.at:%Y-%m-%d %H:%M:%S} UTC" if newest else ""
-    raise Conflict(
-        f"{ref} points to {actual or 'nothing'}{since}, not to {shown(expect) or 'nothing'}",
+    return Conflict(
+        f"{ref} points to {actual or 'nothing'}{since}, not to {shown(expected) or 'nothing'}",
         code=Code.ALIAS_MOVED,
         hint=f"look again, then pass expect={actual!r}",
         ref=str(ref),
-        expected=expect,
+        expected=expected,
         actual=actual,
     )
 

@@ -150,6 +150,16 @@ class Guard:
         """The limit from 0 to 1; None if it is that of the version before."""
         return None if isinstance(self.limit, str) else self.scaled(self.limit)
 
+    @property
+    def probation_seconds(self) -> float:
+        """`probation`, in seconds."""
+        return seconds_in(self.probation, "probation")
+
+    @property
+    def cooldown_seconds(self) -> float:
+        """`cooldown`, in seconds."""
+        return seconds_in(self.cooldown, "cooldown")
+
     def scaled(self, value: float) -> float:
         """`value`, from `low` to `high`, as one from 0 to 1."""
         return (value - self.low) / (self.high - self.low)
