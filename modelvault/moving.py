@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, Literal
 
 from modelvault import reference
@@ -62,36 +61,38 @@ def rollback(
     *,
     to: Target | None,
     expect: str | None,
-    check: Callable[[Move], None] | None = None,
-    said: Mapping[str, JsonValue] = MappingProxyType({}),
+    of: int | None = None,
+    evidence: Mapping[str, JsonValue] | None = None,
 ) -> Move:
     """Append a rollback, to `to` if it is given.  Commit point: the create of the next entry.  See `Vault.rollback`.
 
-    `check` may refuse to roll back the newest entry; what is `said` is kept with the move.
+    `of` is the entry that is undone: none that was made since.  `evidence` goes into the move.
     """
     journal = catalog.journal(ref.model, ref.alias)
+    more = dict(evidence or {})
 
     def build(newest: Move | None, slot: Slot) -> Move:
         _check(ref, newest, expect)
+        _check_newest(ref, newest, of)
         newest = newest or catalog.newest(ref.model, ref.alias)
-        if check is not None:
-            check(newest)
         below, skipped = _last_good(catalog, ref, newest, restored(newest, journal.entry), to)
         journal.chain(newest.seq, below.seq)
-        evidence: dict[str, JsonValue] = {
-            **said,
-            "restores": below.seq,
-            "proved": _prove(catalog.fresh(), ref.model, below),
-        }
+        proved: dict[str, JsonValue] = {"restores": below.seq, "proved": _prove(catalog.fresh(), ref.model, below)}
         if skipped:
-            evidence["skipped"] = skipped
-        return _move(ref, slot, "rollback", who, below.target, below.undo, evidence)
+            proved["skipped"] = skipped
+        return _move(ref, slot, "rollback", who, below.target, below.undo, more | proved)
 
     return journal.append(build)
 
 
 def undo(
-    catalog: Catalog, ref: AliasRef, move: Move, who: Who, *, said: Mapping[str, JsonValue], cooldown: float = 0.0
+    catalog: Catalog,
+    ref: AliasRef,
+    move: Move,
+    who: Who,
+    *,
+    evidence: Mapping[str, JsonValue],
+    cooldown: float,
 ) -> Move:
     """Append a rollback of `move`, if it is the newest entry still.  Commit point: the create of the next entry.
 
@@ -99,29 +100,23 @@ def undo(
 
     Raises:
         Conflict: `alias-moved`, it is not the newest entry.
-        Refused: `gate-refused`, there was another rollback by a guard in the last `cooldown` seconds.
+        Refused: `gate-refused`, a guard rolled back less than `cooldown` seconds ago.
         NotFound, Corrupt: as `rollback`.
     """
-    journal = catalog.journal(ref.model, ref.alias)
-
-    def check(newest: Move) -> None:
-        if newest.seq != move.seq:
-            raise _moved(ref, newest, move.version or "nothing")
-        now = who.clock()
-        for seq in range(newest.seq - 1, max(newest.seq - _LOOK_BACK, 0), -1):
-            entry = journal.entry(seq)
-            if (now - entry.at).total_seconds() >= cooldown:
-                break
-            if entry.kind == "rollback" and "guard" in entry.evidence:
-                raise Refused(
-                    f"{ref} was rolled back by a guard at {entry.at:%H:%M:%S} UTC, entry {seq}, and is not again so soon",
-                    code=Code.GATE_REFUSED,
-                    hint="a person decides: 'modelvault rollback', or leave it",
-                    ref=str(ref),
-                    verdicts=("cooldown",),
-                )
-
-    return rollback(catalog, ref, who, to=None, expect=None, check=check, said=said)
+    journal, now = catalog.journal(ref.model, ref.alias), who.clock()
+    for seq in range(move.seq - 1, max(move.seq - _LOOK_BACK, 0), -1):
+        entry = journal.entry(seq)
+        if (now - entry.at).total_seconds() >= cooldown:
+            break
+        if entry.kind == "rollback" and "guard" in entry.evidence:
+            raise Refused(
+                f"{ref} was rolled back by a guard at {entry.at:%H:%M:%S} UTC, entry {seq}, and is not again so soon",
+                code=Code.GATE_REFUSED,
+                hint="a person decides: 'modelvault rollback', or leave it",
+                ref=str(ref),
+                verdicts=("cooldown",),
+            )
+    return rollback(catalog, ref, who, to=None, expect=None, of=move.seq, evidence=evidence)
 
 
 def reason_given(reason: str) -> str:
@@ -158,19 +153,28 @@ def _check(ref: AliasRef, newest: Move | None, expect: str | None) -> None:
     expected = storable(expect, "what is expected, a number,")
     if (expected and reference.number(expected)) == actual:
         return
-    raise _moved(ref, newest, expect)
-
-
-def _moved(ref: AliasRef, newest: Move | None, expected: str) -> Conflict:
-    actual = (newest.version if newest else None) or ""
     since = f", moved there by {shown(newest.actor)} on {newest.at:%Y-%m-%d %H:%M:%S} UTC" if newest else ""
-    return Conflict(
-        f"{ref} points to {actual or 'nothing'}{since}, not to {shown(expected) or 'nothing'}",
+    raise Conflict(
+        f"{ref} points to {actual or 'nothing'}{since}, not to {shown(expect) or 'nothing'}",
         code=Code.ALIAS_MOVED,
         hint=f"look again, then pass expect={actual!r}",
         ref=str(ref),
-        expected=expected,
+        expected=expect,
         actual=actual,
+    )
+
+
+def _check_newest(ref: AliasRef, newest: Move | None, seq: int | None) -> None:
+    """Nobody has moved the alias since entry `seq`."""
+    if seq is None or (newest is not None and newest.seq == seq):
+        return
+    raise Conflict(
+        f"{ref} has moved since entry {seq}: {newest or 'it is gone'}",
+        code=Code.ALIAS_MOVED,
+        hint="look again",
+        ref=str(ref),
+        expected=str(seq),
+        actual=str(newest.seq if newest else 0),
     )
 
 

@@ -46,7 +46,7 @@ class Split:
         """`key`, a text or a number, is one of them."""
         told = key if isinstance(key, bytes) else str(key).encode("utf-8", "surrogatepass")
         hashed = hashlib.blake2b(told, key=self.salt.encode()[:64], digest_size=_BITS // 8).digest()
-        return int.from_bytes(hashed, "big") < self.share * 2**_BITS
+        return int.from_bytes(hashed, "big") < self.share * float(1 << _BITS)
 
 
 @dataclass(slots=True)

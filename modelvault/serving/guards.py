@@ -183,14 +183,13 @@ class Guard:
         return f"{what[self.kind]} at most {_percent(self)}"
 
 
-def listed(guards: Guard | Sequence[Guard]) -> tuple[Guard, ...]:
+def listed(guards: object) -> tuple[Guard, ...]:
     """`guards`, which have each a name of its own.
 
     Raises:
         InvalidInput: `bad-value`.
     """
-    given: object = guards
-    found = (given,) if isinstance(given, Guard) else tuple(given) if isinstance(given, list | tuple) else (None,)
+    found = (guards,) if isinstance(guards, Guard) else tuple(guards) if isinstance(guards, list | tuple) else (None,)
     if len(found) > _MOST_GUARDS or not all(isinstance(each, Guard) for each in found):
         raise _bad(f"guard is a list of guards, at most {_MOST_GUARDS}", "guard=[Guard.errors(limit=0.01)]")
     names = [each.name for each in found if isinstance(each, Guard)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import platform
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +24,17 @@ from modelvault.serving.evidence import (
 from modelvault.serving.guards import Guard, spec_of
 from modelvault.wire import JsonValue, Move
 
-__all__ = ["Baseline", "Case", "Explanation", "Said", "explained", "share_of_alpha"]
+__all__ = [
+    "Baseline",
+    "Case",
+    "Explanation",
+    "Said",
+    "actor",
+    "cooldown_of",
+    "explained",
+    "limit_of",
+    "share_of_alpha",
+]
 
 _NEAR: Final = 1e-9
 LOG_10: Final = math.log(10)
@@ -93,6 +105,17 @@ class Case:
         found |= {"logs": [*self.look.logs]} if self.look.logs else {}
         found |= {"share": self.share} if self.share is not None else {}
         return found | ({"baseline": self.baseline._asdict()} if self.baseline else {})
+
+
+def actor() -> str:
+    """Who acts, where a guard does."""
+    return f"guard@{platform.node()[:100]}/{os.getpid()}"
+
+
+def cooldown_of(evidence: Mapping[str, JsonValue]) -> float:
+    """Seconds: of the guard in the evidence, if there is one."""
+    told = evidence.get("guard")
+    return spec_of(told["spec"]).cooldown_seconds if isinstance(told, Mapping) else 0.0  # type: ignore[arg-type] # checked
 
 
 def share_of_alpha(guard: Guard, guards: int, *, bounded: bool) -> float:

@@ -6,18 +6,18 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-__all__ = ["RING", "Failed", "replayed"]
+__all__ = ["RING", "Call", "replayed"]
 
 RING: Final = 32
 """Inputs that are remembered, in memory only."""
 _BUDGET: Final = 2.0
 """Seconds after which no other input is run."""
 
-Failed = tuple[str, tuple[Any, ...], dict[str, Any]]
+Call = tuple[str, tuple[Any, ...], dict[str, Any]]
 """A call: the method, and what it was called with."""
 
 
-def replayed(model: Any, calls: Sequence[tuple[Failed, float, bool]], over: float | None) -> dict[str, int] | None:
+def replayed(model: Any, calls: Sequence[tuple[Call, float, bool]], over: float | None) -> dict[str, int] | None:
     """How many of the `calls` that count were run on `model`, and how many failed; None if there was none.
 
     With `over`, a number of seconds, those count that took longer, and failing is to take longer again.
@@ -25,7 +25,7 @@ def replayed(model: Any, calls: Sequence[tuple[Failed, float, bool]], over: floa
     inputs = failed = 0
     until = time.monotonic() + _BUDGET
     for (name, arguments, named), seconds, raised in calls:
-        if not name or ((seconds <= over) if over is not None else not raised):
+        if (seconds <= over) if over is not None else not raised:
             continue
         if time.monotonic() > until:
             break

@@ -14,7 +14,7 @@ from modelvault.errors import Code, InvalidInput, shown
 from modelvault.serving.evidence import Counts, Look, Sums
 from modelvault.serving.guards import Guard
 from modelvault.serving.record import Baseline, Case, limit_of, share_of_alpha
-from modelvault.serving.replay import RING, Failed
+from modelvault.serving.replay import RING, Call
 from modelvault.wire import JsonValue, Move
 
 __all__ = ["Tally", "values_of"]
@@ -49,7 +49,7 @@ class Tally:
         self.begun = max(now, move.at.timestamp())
         self.over = [guard.over for guard in guards if guard.over is not None]
         self.slower = [0] * len(self.over)
-        self.failed: deque[tuple[Failed, float, bool]] = deque(maxlen=RING)
+        self.failed: deque[tuple[Call, float, bool]] = deque(maxlen=RING)
         self.observed: dict[str, deque[Sequence[float]]] = {
             guard.name: deque(maxlen=_QUEUED) for guard in guards if guard.kind in {"rate", "mean"}
         }

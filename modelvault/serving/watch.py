@@ -10,21 +10,19 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from modelvault.canonical import storable
 from modelvault.errors import Code, InvalidInput, VaultError, shown
 from modelvault.serving.guards import Guard, listed
 from modelvault.serving.record import LOG_10, Case
-from modelvault.serving.replay import replayed
+from modelvault.serving.replay import Call, replayed
 from modelvault.serving.tally import Tally, values_of
 from modelvault.wire import JsonValue, Move
 
 __all__ = ["Monitor", "Served", "automatic"]
 
 _VERSIONS: Final = 16
-_NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Served(Protocol):
@@ -50,10 +48,9 @@ class Monitor:
         self,
         guards: Guard | Sequence[Guard],
         *,
-        undo: Callable[[str, Mapping[str, JsonValue]], bool],
+        undo: Callable[[str, Mapping[str, JsonValue], Move], bool],
         tell: Callable[..., None] = lambda *_: None,
-        previous: Callable[[], Served | None] = lambda: None,
-        blame: Callable[[BaseException, tuple[Any, ...]], bool] | None = None,
+        blame: Callable[[BaseException], bool] | None = None,
         clock: Callable[[], float] = time.time,
         run: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
@@ -61,51 +58,52 @@ class Monitor:
 
         Args:
             guards: what for.
-            undo: called with a reason and the evidence, at most once for each move.
+            undo: called with a reason, the evidence and the move to be undone, at most once for each move.
             tell: called with the kind of an event and its reason.
-            previous: the version before, if it is in memory.
-            blame: says of an error, and of what the model was called with, that it is the caller's fault.
+            blame: says of an error that it is the caller's fault.
             clock: seconds since 1970.
             run: how a decision that may take long is run; on a thread, if left out.
         """
         self.guards = listed(guards)
-        self._undo, self._tell, self._previous, self._blame = undo, tell, previous, blame
+        self._undo, self._tell, self._blame = undo, tell, blame
         self._clock, self._run = clock, run or _on_a_thread
         self._tallies: dict[str, Tally] = {}
         self._now: Tally | None = None
+        self._before: Served | None = None
         self._slowest = min((each.over for each in self.guards if each.over is not None), default=float("inf"))
         self._last_undo = float("-inf")
         self._names = {each.name: each for each in self.guards if each.kind in {"rate", "mean"}}
 
     # --- on the way of a call
 
-    def saw(
-        self,
-        digest: str,
-        seconds: float,
-        error: BaseException | None = None,
-        name: str = "",
-        arguments: tuple[Any, ...] = (),
-        named: Mapping[str, Any] = _NONE,
-    ) -> None:
-        """The version `digest` has answered after `seconds`, or raised `error`, when `name` was called with all that."""
+    def saw(self, digest: str, seconds: float, error: BaseException | None = None) -> bool:
+        """The version `digest` has answered after `seconds`, or raised `error`; True if `remember` is to be told how."""
         tally = self._tallies.get(digest)
         if tally is None:
-            return
+            return False
         if error is None and seconds <= self._slowest:
             tally.n += 1
-        elif error is None or self._counts(error, arguments):
-            tally.n += 1
-            tally.slow(seconds)
-            tally.errors += error is not None
-            tally.failed.append(((name, arguments, dict(named)), seconds, error is not None))
+            return False
+        if error is not None and not self._counts(error):
+            return False
+        tally.n += 1
+        tally.slow(seconds)
+        tally.errors += error is not None
+        return True
 
-    def _counts(self, error: BaseException, arguments: tuple[Any, ...]) -> bool:
-        if not isinstance(error, Exception):  # somebody ends the process, or the task
+    def remember(self, digest: str, seconds: float, error: BaseException | None, call: Call) -> None:
+        """The call that failed, or took long: it may be run again."""
+        tally = self._tallies.get(digest)
+        if tally is not None:
+            tally.failed.append((call, seconds, error is not None))
+
+    def _counts(self, error: BaseException) -> bool:
+        """It is the model's fault, and not that of who ends the process or the task, or who passed what it does not take."""
+        if not isinstance(error, Exception):
             return False
         if isinstance(error, VaultError) and error.code == Code.SIGNATURE_MISMATCH:
             return False
-        return self._blame is None or not self._blame(error, arguments)
+        return self._blame is None or not self._blame(error)
 
     def observe(self, name: str, value: Any, version: str | None = None) -> None:
         """What was measured of a version, by its number or digest, maybe days later; of the one in service, if None.
@@ -133,7 +131,8 @@ class Monitor:
     # --- in the background
 
     def swapped(self, snapshot: Served, previous: Served | None, move: Move) -> None:
-        """`snapshot` serves from now on, because of `move`."""
+        """`snapshot` serves from now on, because of `move`; `previous` is in memory while it may come back."""
+        self._before = previous
         before = self._now
         if before is not None and (before.digest, before.move.seq) == (snapshot.digest, move.seq):
             return
@@ -151,6 +150,8 @@ class Monitor:
         for tally in [*self._tallies.values()]:
             tally.take()
         now = self._now
+        if self._before is not None and not self.probation:
+            self._before = None
         if now is None or now.acted:
             return
         for case in now.cases(self._clock()):
@@ -177,10 +178,10 @@ class Monitor:
         if self._now is not tally:  # the alias was faster
             return
         self._last_undo = self._clock()
-        self._undo(case.reason, {"guard": case.record(tally.move, replay)})
+        self._undo(case.reason, {"guard": case.record(tally.move, replay)}, tally.move)
 
     def _replayed(self, tally: Tally, guard: Guard) -> dict[str, int] | None:
-        before = self._previous()
+        before = self._before
         return None if before is None else replayed(before.model, [*tally.failed], guard.over)
 
     def why_not(self, tally: Tally, guard: Guard) -> str:
@@ -204,6 +205,12 @@ class Monitor:
 
     # --- said
 
+    @property
+    def probation(self) -> bool:
+        """The version in service may still be rolled back by a guard."""
+        now = self._now
+        return now is None or (not now.acted and any(not self.why_not(now, guard) for guard in self.guards))
+
     def status(self) -> dict[str, JsonValue]:
         """What is known of the version in service.
 
@@ -212,9 +219,8 @@ class Monitor:
         now = self._now
         if now is None:
             return {"version": None, "probation": True, "guards": []}
-        open = not now.acted and any(not self.why_not(now, guard) for guard in self.guards)
         said: list[JsonValue] = [dict(each) for each in now.said(LOG_10)]
-        return {"version": now.version, "probation": open, "guards": said}
+        return {"version": now.version, "probation": self.probation, "guards": said}
 
 
 def automatic(move: Move) -> bool:

@@ -37,8 +37,11 @@ class Model:
 class Scene:
     """One process that serves `m@prod`; `now` is its clock, in seconds."""
 
-    def __init__(self, *guards: Guard, store: MemoryStore | None = None, gates: Any = (), **options: Any) -> None:
+    def __init__(
+        self, *guards: Guard, store: MemoryStore | None = None, keep: bool = True, gates: Any = (), **options: Any
+    ) -> None:
         self.vault = Vault(store or MemoryStore(), clock=lambda: datetime.fromtimestamp(self.now, UTC))
+        self.keep = keep
         self.now = 1_800_000_000.0
         self.told: list[tuple[str, str]] = []
         self.undone: list[Move | None] = []
@@ -47,14 +50,13 @@ class Scene:
             for version in self.models:
                 self.vault.publish("m", version, version=version)
                 self.vault.promote("m@prod", version, reason="next", gates=gates)
-        previous = {"previous": lambda: self.snapshot("1.0.0")}
         self.monitor = Monitor(
             guards,
             undo=self.undo,
             tell=lambda kind, reason: self.told.append((kind, reason)),
             clock=lambda: self.now,
             run=lambda work: work(),
-            **(previous | options),
+            **options,
         )
         self.serve()
 
@@ -66,14 +68,14 @@ class Scene:
     def serve(self) -> None:
         """Follow the alias."""
         move = self.vault.history("m@prod")[0]
-        self.monitor.swapped(self.snapshot(move.version or ""), None, move)
+        self.monitor.swapped(self.snapshot(move.version or ""), self.snapshot("1.0.0") if self.keep else None, move)
         self.move = move
 
-    def undo(self, reason: str, evidence: Mapping[str, Any]) -> bool:
+    def undo(self, reason: str, evidence: Mapping[str, Any], move: Move) -> bool:
         """As a live handle does: one compare-and-set; nothing if somebody was faster."""
         who = Who("guard", reason, lambda: datetime.fromtimestamp(self.now, UTC), f"{len(self.undone) + id(self):032x}")
         try:
-            self.undone.append(moving.undo(self.vault._catalog, REF, self.move, who, said=evidence, cooldown=3_600))
+            self.undone.append(moving.undo(self.vault._catalog, REF, move, who, evidence=evidence, cooldown=3_600))
         except Conflict:
             self.undone.append(None)
         return True
@@ -83,7 +85,8 @@ class Scene:
         digest = self.snapshot(self.move.version or "").digest
         for at in range(n):
             failed = (error or RuntimeError()) if at >= n - bad else None
-            self.monitor.saw(digest, seconds, failed, "predict", (at,), {})
+            if self.monitor.saw(digest, seconds, failed):
+                self.monitor.remember(digest, seconds, failed, ("predict", (at,), {}))
 
     @property
     def version(self) -> str | None:

@@ -13,7 +13,7 @@ from modelvault import Guard, Verdict
 from modelvault.errors import Code, InvalidInput, Refused
 from modelvault.serving.record import explained
 from modelvault.serving.watch import Monitor
-from tests.serving.scene import Model, Scene
+from tests.serving.scene import Scene
 
 ERRORS = Guard.errors(limit=0.05)
 
@@ -86,8 +86,9 @@ def test_what_is_not_the_models_fault_does_not_count(error, counts):
 
 
 def test_the_application_may_say_who_is_to_blame():
-    scene = Scene(ERRORS, blame=lambda error, arguments: arguments[0] % 2 == 0)
-    scene.calls(30, 30)
+    scene = Scene(ERRORS, blame=lambda error: isinstance(error, KeyError))
+    scene.calls(30, 30, error=KeyError())
+    scene.calls(15, 15)
     scene.monitor.tick()
     assert scene.monitor.status()["guards"][0]["n"] == 15
 
@@ -206,7 +207,7 @@ def test_the_replay_stands_in_the_move():
 
 def test_slow_inputs_are_run_again_too():
     slow = Scene(Guard.latency(over=0.005, limit=0.01))
-    slow.models["1.0.0"] = Model(slow=0.006)
+    slow.models["1.0.0"].slow = 0.006
     slow.calls(20, 0, seconds=0.006)
     slow.monitor.tick()
     assert slow.undone == []
@@ -218,7 +219,7 @@ def test_slow_inputs_are_run_again_too():
 
 
 def test_without_the_version_before_nothing_is_run_again():
-    scene = Scene(ERRORS, previous=lambda: None)
+    scene = Scene(ERRORS, keep=False)
     scene.calls(40, 40)
     scene.monitor.tick()
     assert scene.undone[0].evidence["guard"]["replay"] is None
