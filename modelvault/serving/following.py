@@ -349,9 +349,11 @@ class Following:
             if self.closed or _digest(self.wanted) != snapshot.digest:
                 return None  # the alias has moved on
             before = self.slot.now
+            self._keep(before)
+            if self.watch:  # before the first call, which is to be counted
+                self.watch.swapped(snapshot, self.previous, snapshot.move)
             self.slot.now = snapshot
             self.rejections.drop(snapshot.digest)
-            self._keep(before)
         self._serves(snapshot)
         self.tell("swapped", seconds=phases.seconds, wanted=before.version)
         return Swap("swapped", snapshot.version, before.version, "", phases.seconds)
@@ -384,8 +386,8 @@ class Following:
 
     def _sweep(self) -> None:
         """Let go of what was replaced, when no call uses it any more: here, so that no call has to destroy it."""
-        if self.previous and self.options.keep_previous is None and not self._on_probation():
-            with self._changing:
+        with self._changing:
+            if self.previous and self.options.keep_previous is None and not self._on_probation():
                 self._retired.append((self.previous, time.monotonic()))
                 self.previous = None
         now = time.monotonic()
