@@ -20,7 +20,7 @@ from modelvault.errors import VaultError
 from modelvault.reference import AliasRef
 from modelvault.wire import Move
 
-__all__ = ["Asking", "pause"]
+__all__ = ["Asking", "after", "first", "pause"]
 
 _LONGEST = 300.0
 """Seconds between two tries, however often they have failed."""
@@ -118,6 +118,11 @@ def _release(file: int) -> None:
 
         fcntl.flock(file, fcntl.LOCK_UN)
     os.close(file)
+
+
+def first(refresh: float) -> float:
+    """Seconds until the store is asked for the first time: anything up to `refresh`."""
+    return random.uniform(0.0, refresh)  # noqa: S311 - not a secret
 
 
 def after(seconds: float) -> float:

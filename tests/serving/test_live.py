@@ -277,7 +277,7 @@ def under_load(vault, *, swaps, threads, least=0):
             for each in callers:
                 each.join()
         assert not failed
-        live._following._sweep()
+        live._following.sweep()
         gc.collect()
         assert len(alive) <= 2
     return sum(counts)
