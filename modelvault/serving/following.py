@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
-from modelvault.errors import Code, CommitUncertain, Conflict, Corrupt, StoreError, VaultError, shown
+from modelvault.errors import Code, CommitUncertain, Conflict, Corrupt, NotFound, Refused, StoreError, VaultError, shown
 from modelvault.reference import AliasRef
 from modelvault.serving import isolated
 from modelvault.serving.background import known, look_after, stop_looking, wake
@@ -77,6 +77,8 @@ class Following(Service):
         """This is the child of a fork: the model is here, and all that looks after it is made anew."""
         if not self.closed:
             self._begin(self.source.renewed())
+            if self.watch:
+                self.watch.swapped(self.slot.now, self.previous, self.slot.now.move)
             self.plan()
 
     def close(self) -> None:
@@ -322,11 +324,14 @@ class Following(Service):
 
     # --- undo
 
-    def undo(self, reason: str, evidence: Mapping[str, JsonValue]) -> bool:
-        """The version before serves at once, if it is in memory; the alias is rolled back in the background."""
-        if self._undoing or self.closed:
+    def undo(self, reason: str, evidence: Mapping[str, JsonValue], move: Move | None = None) -> bool:
+        """The version before serves at once, if it is in memory; the alias is rolled back in the background.
+
+        Nothing is done where the alias has moved since `move`.
+        """
+        bad = None if self._undoing or self.closed else self.back(reason, move)
+        if bad is None:
             return False
-        bad = self.back(reason)
         self._undoing = _Undo(bad.move, reason, evidence)
         self._thread(self._round)
         self.due = time.monotonic()
@@ -345,6 +350,9 @@ class Following(Service):
                 raise
         except (StoreError, CommitUncertain):
             raise
+        except (Refused, NotFound) as error:  # it stays, and is followed again
+            self.rejections.drop(digest_of(undo.move) or "")
+            self.tell("guard_alert", f"the alias is not rolled back: {said(error)}", cause="guard")
         except VaultError as error:
             self.tell("held", f"the alias cannot be rolled back: {said(error)}", cause="guard")
         finally:

@@ -76,7 +76,6 @@ class Service:
             if self.closed or digest_of(self.wanted) != snapshot.digest:
                 return None
             before = self.slot.now
-            self.slot.now = snapshot
             self.rejections.drop(snapshot.digest)
             if self.previous:
                 self._retire(self.previous)
@@ -84,12 +83,17 @@ class Service:
             self.previous = before if keep or (keep is None and self.watch) else None
             if self.previous is None:
                 self._retire(before)
+            if self.watch:  # before the first call, which counts
+                self.watch.swapped(snapshot, self.previous, snapshot.move)
+            self.slot.now = snapshot
             return before
 
-    def back(self, reason: str) -> Snapshot:
-        """Have the version before serve again, if it is in memory; what did serve."""
+    def back(self, reason: str, move: Move | None = None) -> Snapshot | None:
+        """Have the version before serve again, if it is in memory; what did serve, or None if not because of `move`."""
         with self.changing:
             bad, previous = self.slot.now, self.previous
+            if move is not None and move.seq != bad.move.seq:
+                return None
             if previous is not None:
                 self.slot.now = previous
                 self.previous = None
@@ -102,10 +106,9 @@ class Service:
 
     def sweep(self) -> None:
         """Let go of what was replaced, when no call uses it any more: here, so that no call has to destroy it."""
-        if self.options.keep_previous is None and not self._on_probation():
-            with self.changing:
-                if self.previous:
-                    self._retire(self.previous)
+        with self.changing:
+            if self.previous and self.options.keep_previous is None and not self._on_probation():
+                self._retire(self.previous)
                 self.previous = None
         now = time.monotonic()
         self.retired = [
