@@ -63,6 +63,7 @@ class Code(StrEnum):
     # Refused
     GATE_REFUSED = "gate-refused"
     YANKED = "yanked"
+    QUARANTINED = "quarantined"
     BUMP_TOO_SMALL = "bump-too-small"
     CHECK_FAILED = "check-failed"
     # Corrupt

@@ -13,6 +13,7 @@ __all__ = [
     "LAST_SEQ",
     "MODELS",
     "NOTES",
+    "QUARANTINE",
     "SELF_TEST",
     "VAULT",
     "VERSIONS",
@@ -22,6 +23,8 @@ __all__ = [
     "entry",
     "folder_name",
     "journal",
+    "marked",
+    "marks",
     "noted",
     "notes",
     "number_of",
@@ -33,7 +36,7 @@ VAULT: Final = "modelvault.json"
 SELF_TEST: Final = "self-test.json"
 MODELS: Final = "models/"
 BLOBS: Final = "blobs/sha256/"
-VERSIONS, ALIASES, NOTES = "versions", "aliases", "notes"
+VERSIONS, ALIASES, NOTES, QUARANTINE = "versions", "aliases", "notes", "quarantine"
 LAST_SEQ: Final = 9_999_999_998
 _SUFFIX: Final = ".json"
 
@@ -66,6 +69,16 @@ def noted(model: str) -> str:
 def notes(model: str, number: str) -> str:
     """The folder of a version's notes."""
     return f"{noted(model)}{number}/"
+
+
+def marked(model: str) -> str:
+    """The folder of all marks on the contents of a model."""
+    return f"{MODELS}{model}/{QUARANTINE}/"
+
+
+def marks(model: str, content: str) -> str:
+    """The folder of the marks on one content, which is a digest."""
+    return f"{marked(model)}{content.partition(':')[2]}/"
 
 
 def entry(folder: str, seq: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from modelvault import reference
 from modelvault.canonical import free_text, storable
-from modelvault.catalog import Catalog
+from modelvault.catalog import Catalog, Objection
 from modelvault.errors import Code, Conflict, Corrupt, InvalidInput, NotFound, Refused, shown
 from modelvault.gates import Gate, Proposal, judge, listed
 from modelvault.journal import Slot, restored, undo_of
@@ -42,6 +42,7 @@ def promote(
 
     def build(newest: Move | None, slot: Slot) -> Move:
         _check(ref, newest, expect)
+        _refuse(ref, catalog.objection(proposed, to_yanked=False))
         evidence: dict[str, JsonValue] = {}
         if checks:
             current = catalog.manifest(ref.model, newest.target) if newest and newest.target else None
@@ -117,29 +118,36 @@ def _check(ref: AliasRef, newest: Move | None, expect: str | None) -> None:
 def _last_good(
     catalog: Catalog, ref: AliasRef, newest: Move, stack: Iterator[Move], to: Target | None
 ) -> tuple[Move, list[JsonValue]]:
-    """The nearest entry of the undo stack that is not yanked (and is `to`, if given), and what was passed over."""
+    """The nearest entry of the undo stack that nothing speaks against (and is `to`, if given), and what was passed over."""
     skipped: list[JsonValue] = []
     for below in stack:
         if below.target is None or not _differs(below.target, newest.target) or (to and _differs(below.target, to)):
             continue
-        yanked = catalog.yanked(ref.model, below.target.version)
-        if yanked is None:
+        objection = catalog.objection(catalog.manifest(ref.model, below.target))
+        if objection is None:
             return below, skipped
         if to is not None:
-            raise Refused(
-                f"{ref.model}:{to.version} is yanked: {shown(yanked.text)}",
-                code=Code.YANKED,
-                hint="unyank it first, or leave out to=",
-                ref=str(ref),
-            )
-        skipped.append({"version": below.target.version, "yanked": yanked.text})
+            _refuse(ref, objection)
+        skipped.append({"version": below.target.version, objection.kind: objection.text})
     raise NotFound(
         f"{ref} is at {newest.version or 'nothing'}, and below it there is "
-        + (f"no {to.version}" if to else "nothing" + (" that is not yanked" if skipped else "")),
+        + (f"no {to.version}" if to else "nothing" + (" that is not yanked or quarantined" if skipped else "")),
         code=Code.NOTHING_TO_UNDO,
         hint=f"'modelvault history {ref}' shows where it was; promote goes anywhere",
         ref=str(ref),
     )
+
+
+def _refuse(ref: AliasRef, objection: Objection | None) -> None:
+    """Nothing speaks against what was named for `ref`."""
+    if objection is not None:
+        undo = "release" if objection.kind == "quarantined" else "unyank"
+        raise Refused(
+            f"{objection.ref} is {objection.kind}: {shown(objection.text)}",
+            code=Code(objection.kind),
+            hint=f"'modelvault {undo} {objection.ref}' takes that back; or name another version",
+            ref=str(ref),
+        )
 
 
 def _differs(one: Target, other: Target | None) -> bool:

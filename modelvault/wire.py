@@ -72,6 +72,7 @@ _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII
 _DIGEST: Final = r"^(sha256|blake3):[0-9a-f]{64}$"
 _SHA256: Final = r"^sha256:[0-9a-f]{64}$"
 _BLOB: Final = r"^sha256:[0-9a-f]{64}(\.[0-9a-f]{8,32})?$"
+_CONTENT: Final = r"^(sha256:[0-9a-f]{64})?$"
 _TXN: Final = r"^[0-9a-f]{32}$"
 
 
@@ -448,7 +449,7 @@ NoteKind = Literal["remark", "metrics", "issue", "approval", "card", "yank", "un
 
 
 class Note(_Record):
-    """A remark on a version, made later."""
+    """A remark on a version, or a mark on its content, made later."""
 
     record: Literal["note/1"] = "note/1"
     model: _Model
@@ -458,6 +459,9 @@ class Note(_Record):
     kind: _Kind
     text: _Text
     metrics: Annotated[dict[str, _Finite], _Frozen] = {}
+    evidence: Annotated[dict[str, JsonValue], _Frozen] = {}
+    content: Annotated[str, Field(pattern=_CONTENT)] = ""
+    """The digest of the content that it marks; empty where it is on the version alone."""
     prev: _Sha256 | None = None
     actor: _Name
     at: _Instant

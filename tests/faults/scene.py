@@ -39,6 +39,12 @@ def yanked(vault: Vault) -> None:
     vault.yank("fraud:1.2.0", reason="leaks the label")
 
 
+def quarantined(vault: Vault) -> None:
+    """The past, and the content of the version below the newest is in quarantine."""
+    past(vault)
+    vault.quarantine("fraud:1.2.0", reason="answers with NaN")
+
+
 @dataclass(frozen=True)
 class Verb:
     """A call, what `shows` says after it, and after it was made twice (`once` again, where the second adds nothing)."""
@@ -93,6 +99,10 @@ def _files(vault: Vault) -> dict[str, str]:
 
 def _kinds(ref: str) -> Callable[[Vault], list[str]]:
     return lambda vault: [note.kind for note in vault.notes(ref)]
+
+
+def _marks(ref: str) -> Callable[[Vault], list[str]]:
+    return lambda vault: [note.kind for note in vault.notes(ref) if note.content]
 
 
 def _digest(data: bytes) -> str:
@@ -192,6 +202,29 @@ VERBS = [
         ["unyank", "unyank", "yank", "issue"],
         yanked,
     ),
+    Verb(
+        "quarantine",
+        lambda vault: vault.quarantine("fraud:1.2.0", reason="answers with NaN", evidence={"bad": 5, "of": 9}),
+        _marks("fraud:1.2.0"),
+        ["quarantine"],
+        ["quarantine", "quarantine"],
+    ),
+    Verb(
+        "release",
+        lambda vault: vault.release("fraud:1.2.0", reason="the input was wrong"),
+        _marks("fraud:1.2.0"),
+        ["release", "quarantine"],
+        ["release", "release", "quarantine"],
+        quarantined,
+    ),
+    Verb(
+        "rollback-over-quarantined",
+        lambda vault: vault.rollback("fraud@prod", reason="latency"),
+        _number("prod"),
+        "1.1.0",
+        "1.0.0",
+        quarantined,
+    ),
 ]
 
 
@@ -220,7 +253,7 @@ def _lines(vault: Vault) -> Iterator[tuple[str, Any]]:
     for model in vault.models():
         for version in vault.versions(model):
             yield version.ref, acknowledged(version)
-            yield from ((f"{version.ref} note {note.seq}", note) for note in vault.notes(version.ref))
+            yield from ((f"{version.ref} note {note.content}{note.seq}", note) for note in vault.notes(version.ref))
         for alias in vault.aliases(model):
             history = vault.history(f"{model}@{alias}")
             assert [move.seq for move in history] == list(range(len(history), 0, -1))

@@ -235,6 +235,9 @@ VALID: dict[str, bytes] = {
     "move-with-a-member-that-sorts-after-the-seal": sealed(MOVE | {"étape": "canary"}),
     "note-1-remark": sealed(NOTE),
     "note-2-yank": sealed(NOTE_2),
+    "note-that-marks-a-content": sealed(
+        NOTE | {"kind": "quarantine", "content": sha256(b"files"), "evidence": {"bad": 5, "of": [210]}}
+    ),
     "note-of-a-kind-of-a-later-release": sealed(NOTE | {"kind": "rumour"}),
     "note-with-metrics": sealed(NOTE | {"kind": "metrics", "metrics": {"auc": 0.93, "p99": 12}}),
     "note-with-escapes": sealed(
@@ -314,6 +317,8 @@ INVALID: dict[str, bytes] = {
     "note-with-seq-0": sealed(NOTE | {"seq": 0}),
     "note-with-a-fractional-seq": sealed(NOTE | {"seq": 1.5}),
     "note-with-seq-beyond-the-last": sealed(NOTE_2 | {"seq": 9_999_999_999}),
+    "note-with-a-content-by-another-digest": sealed(NOTE | {"content": "blake3:" + "0" * 64}),
+    "note-with-evidence-that-is-no-object": sealed(NOTE | {"evidence": ["bad"]}),
     "note-of-no-kind": sealed(NOTE | {"kind": "Rumour!"}),
     "note-with-a-seal-within-its-seal": seal(sealed(NOTE)),
     "vault-of-a-format-that-is-no-integer": sealed(VAULT | {"format": 1.0}),
