@@ -15,7 +15,7 @@ from modelvault.journal import Journal
 from modelvault.marks import UNDONE_BY, content_of
 from modelvault.reference import AliasRef, DigestRef, Number, NumberRef, RangeRef, Ref
 from modelvault.stores import KeyMissing, Store
-from modelvault.wire import Claim, Manifest, Move, Note, Target, read_manifest
+from modelvault.wire import Claim, Manifest, Move, Note, Policy, Target, read_manifest
 
 if TYPE_CHECKING:
     from modelvault.cache.heads import Heads
@@ -73,6 +73,10 @@ class Catalog:
         """The numbers of a model's versions, newest first."""
         return reference.newest_first(layout.number_of(entry.key) for entry in self.store.list(layout.versions(model)))
 
+    def published(self, model: str) -> bool:
+        """The model has a version."""
+        return any(True for _ in self.store.list(layout.versions(model), limit=1))
+
     def aliases(self, model: str) -> list[str]:
         """The names of a model's aliases, in order."""
         return self._folders(layout.aliases(model))
@@ -109,6 +113,14 @@ class Catalog:
     def marks(self, model: str, content: str) -> Journal[Note]:
         """The marks on a content: quarantines and releases."""
         return Journal(self.records, layout.marks(model, content), Note, {"model": model, "content": content})
+
+    def policies(self, model: str, alias: str) -> Journal[Policy]:
+        """What promotions of an alias were and are asked."""
+        return Journal(self.records, layout.policy(model, alias), Policy, {"model": model, "alias": alias})
+
+    def protected(self, model: str) -> list[str]:
+        """The aliases of a model that have, or had, a policy."""
+        return self._folders(layout.policies(model))
 
     def said(self, manifest: Manifest) -> list[Note]:
         """All that was said of a version since: the notes on it, and the marks on its content; newest first."""

@@ -129,6 +129,7 @@ def _named(catalog: Catalog, ref: Ref, found: _Findings) -> None:
     found.attempt(lambda: _version(catalog, ref.model, number, found))
     found.attempt(lambda: _marks(catalog, ref.model, content_of(_manifest(catalog, ref.model, number)), found))
     if isinstance(ref, AliasRef):
+        found.attempt(catalog.policies(ref.model, ref.alias).entries)
         found.attempt(lambda: _alias(catalog, ref.model, ref.alias, found))
 
 
@@ -147,6 +148,8 @@ def _model(catalog: Catalog, model: str, found: _Findings) -> None:
         found.attempt(partial(_version, catalog, model, number, found))
     for alias in found.listed(partial(catalog.aliases, model)):
         found.attempt(partial(_alias, catalog, model, alias, found))
+    for alias in found.listed(partial(catalog.protected, model)):
+        found.attempt(catalog.policies(model, alias).entries)
     for content in found.listed(lambda: sorted(catalog.marked(model))):
         found.attempt(partial(_marks, catalog, model, f"sha256:{content}", found))
 

@@ -9,7 +9,7 @@ from modelvault import reference
 from modelvault.canonical import storable
 from modelvault.errors import Code, InvalidInput, shown
 from modelvault.marks import MARKS, content_of
-from modelvault.verbs.opened import Opened
+from modelvault.verbs.opened import Opened, is_near
 from modelvault.version import Version
 from modelvault.wire import Move, Note, NoteKind, record
 
@@ -32,14 +32,16 @@ class Moving(Opened):
     ) -> Move:
         """Point an alias at a version.  Commit point: the create of the alias's next entry.
 
-        Takes exactly the version that is named, yanked or not; but nothing that is in quarantine.
+        Takes exactly the version that is named, yanked or not; but nothing that is in quarantine.  The move keeps what
+        the gates said, and whether callers of the one version can call the other, both ways (``evidence["backward"]``,
+        ``["rollback_safe"]``, ``["because"]``).
 
         Args:
             alias: such as ``"fraud@prod"``; it is made by its first promotion.
             to: a version, its number, or a ref of the same model.
             reason: why; it stays in the history.
             expect: the number that the alias must point to now; ``""`` that it must not exist.
-            gates: checks that may refuse; they see the current and the proposed manifest.
+            gates: checks that may refuse, beside those of the alias's policy; they see the current and the proposed manifest.
             actor: who promotes.
 
         Raises:
@@ -51,8 +53,8 @@ class Moving(Opened):
         from modelvault import moving
 
         ref = reference.parse_alias(alias)
-        target = self._within(ref.model, to).target
-        return moving.promote(self._catalog, ref, target, self._who(actor, reason), expect=expect, gates=gates)
+        target, far = self._within(ref.model, to).target, not is_near(self._store)
+        return moving.promote(self._catalog, ref, target, self._who(actor, reason), expect=expect, gates=gates, far=far)
 
     def rollback(
         self,
