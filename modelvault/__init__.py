@@ -32,6 +32,7 @@ __all__ = [
     "Manifest",
     "Move",
     "Note",
+    "Policy",
     "Progress",
     "Proposal",
     "Recipe",
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
     from modelvault.upkeep.verify import Report
     from modelvault.vault import Vault, load, open
     from modelvault.version import Version
-    from modelvault.wire import Manifest, Move, Note
+    from modelvault.wire import Manifest, Move, Note, Policy
 
 _HOME = {
     "Bump": "signature.bump",
@@ -78,6 +79,7 @@ _HOME = {
     "Manifest": "wire",
     "Move": "wire",
     "Note": "wire",
+    "Policy": "wire",
     "Progress": "progress",
     "Proposal": "gates",
     "Recipe": "provenance.recipe",

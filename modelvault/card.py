@@ -16,6 +16,7 @@ from typing import Any
 
 from modelvault.errors import shown
 from modelvault.markdown import code, prose, table
+from modelvault.marks import standing
 from modelvault.wire import Claim, Manifest, Note, SignatureRecord
 
 __all__ = ["card", "split"]
@@ -129,9 +130,9 @@ def _scalar(value: str | float) -> str:
 
 
 def _status(notes: Sequence[Note]) -> Iterator[str]:
-    last = next((note for note in notes if note.kind in {"yank", "unyank"}), None)
-    if last is not None and last.kind == "yank":
-        yield from (f"> **Yanked** on {last.at:%Y-%m-%d} by {code(last.actor)}: {code(last.text)}", "")
+    words = {"yank": "Yanked", "quarantine": "In quarantine"}
+    for kind, note in standing(notes).items():
+        yield from (f"> **{words[kind]}** since {note.at:%Y-%m-%d}, by {code(note.actor)}: {code(note.text)}", "")
 
 
 def _issues(notes: Sequence[Note]) -> Iterator[str]:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from heapq import merge
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from modelvault import layout, reference
 from modelvault.blobs import Blobs
 from modelvault.cache import Records
 from modelvault.errors import Code, Corrupt, InvalidInput, NotFound, StaleAlias, StoreError, shown
 from modelvault.journal import Journal
+from modelvault.marks import UNDONE_BY, content_of
 from modelvault.reference import AliasRef, DigestRef, Number, NumberRef, RangeRef, Ref
 from modelvault.stores import KeyMissing, Store
-from modelvault.wire import Claim, Manifest, Move, Note, Target, read_manifest
+from modelvault.wire import Claim, Manifest, Move, Note, Policy, Target, read_manifest
 
 if TYPE_CHECKING:
     from modelvault.cache.heads import Heads
 
-__all__ = ["Catalog", "Found", "age"]
+__all__ = ["Catalog", "Found", "Objection", "age"]
 
 _MANIFESTS = 256
 _JOURNALS = 4096
@@ -33,6 +36,14 @@ class Found(NamedTuple):
     target: Target
     key: str
     stale: float | None = None
+
+
+class Objection(NamedTuple):
+    """What speaks against choosing a version: who names it exactly still gets it."""
+
+    ref: str
+    kind: Literal["yanked", "quarantined"]
+    text: str
 
 
 class Catalog:
@@ -62,6 +73,10 @@ class Catalog:
         """The numbers of a model's versions, newest first."""
         return reference.newest_first(layout.number_of(entry.key) for entry in self.store.list(layout.versions(model)))
 
+    def published(self, model: str) -> bool:
+        """The model has a version."""
+        return any(True for _ in self.store.list(layout.versions(model), limit=1))
+
     def aliases(self, model: str) -> list[str]:
         """The names of a model's aliases, in order."""
         return self._folders(layout.aliases(model))
@@ -88,7 +103,30 @@ class Catalog:
 
     def notes(self, model: str, number: str) -> Journal[Note]:
         """The notes on a version."""
-        return Journal(self.records, layout.notes(model, number), Note, {"model": model, "version": number})
+        names = {"model": model, "version": number, "content": ""}
+        return Journal(self.records, layout.notes(model, number), Note, names)
+
+    def marked(self, model: str) -> set[str]:
+        """The contents of a model, in hex, on which there are marks."""
+        return set(self._folders(layout.marked(model)))
+
+    def marks(self, model: str, content: str) -> Journal[Note]:
+        """The marks on a content: quarantines and releases."""
+        return Journal(self.records, layout.marks(model, content), Note, {"model": model, "content": content})
+
+    def policies(self, model: str, alias: str) -> Journal[Policy]:
+        """What promotions of an alias were and are asked."""
+        return Journal(self.records, layout.policy(model, alias), Policy, {"model": model, "alias": alias})
+
+    def protected(self, model: str) -> list[str]:
+        """The aliases of a model that have, or had, a policy."""
+        return self._folders(layout.policies(model))
+
+    def said(self, manifest: Manifest) -> list[Note]:
+        """All that was said of a version since: the notes on it, and the marks on its content; newest first."""
+        notes = self.notes(manifest.model, manifest.version).entries()
+        marks = self.marks(manifest.model, content_of(manifest)).entries()
+        return [*merge(notes, marks, key=lambda note: note.at, reverse=True)]
 
     def claim(self, model: str, number: str) -> Claim:
         """The claim of a version.
@@ -151,15 +189,13 @@ class Catalog:
             )
         return move
 
-    def yanked(self, model: str, number: str) -> Note | None:
-        """The note that yanked a version, if it is yanked now."""
-        journal = self.notes(model, number)
-        newest = journal.newest()
-        for seq in range(newest.seq if newest else 0, 0, -1):
-            note = journal.entry(seq)
-            if note.kind in {"yank", "unyank"}:
-                return note if note.kind == "yank" else None
-        return None
+    def objection(self, manifest: Manifest, *, to_yanked: bool = True) -> Objection | None:
+        """Why a version is not to be chosen, if it is not: its number is yanked, or its content in quarantine."""
+        yank = _holding(self.notes(manifest.model, manifest.version), "yank") if to_yanked else None
+        note = yank or _holding(self.marks(manifest.model, content_of(manifest)), "quarantine")
+        if note is None:
+            return None
+        return Objection(f"{manifest.model}:{manifest.version}", "yanked" if yank else "quarantined", note.text)
 
     def resolve(self, ref: Ref, *, offline: bool = False) -> Found:
         """The version that `ref` names: exactly that, or an error.
@@ -191,6 +227,9 @@ class Catalog:
                 return self._claimed(model, self._best(model, range))
             case DigestRef():
                 return self._pinned(ref)
+
+    def _of(self, model: str, number: str) -> Manifest:
+        return self.manifest(model, self.claim(model, number).target)
 
     def _claimed(self, model: str, number: str) -> Found:
         return Found(model, self.claim(model, number).target, layout.claim(model, number))
@@ -228,7 +267,7 @@ class Catalog:
     def _best(self, model: str, range: str) -> Number:
         numbers = self.numbers(model)
         for number in reference.matching(range, numbers):
-            if self.yanked(model, number) is None:
+            if self.objection(self._of(model, number)) is None:
                 return number
         raise self.missing(model, f"{model}:{range}")
 
@@ -264,6 +303,20 @@ class Catalog:
 
     def _folders(self, prefix: str) -> list[str]:
         return [layout.folder_name(entry.key) for entry in self.store.list(prefix) if entry.key.endswith("/")]
+
+
+def _holding(journal: Journal[Note], kind: Literal["yank", "quarantine"]) -> Note | None:
+    """The newest note of this kind, if none has taken it back since."""
+    for note in _downwards(journal):
+        if note.kind in {kind, UNDONE_BY[kind]}:
+            return note if note.kind == kind else None
+    return None
+
+
+def _downwards(journal: Journal[Note]) -> Iterator[Note]:
+    newest = journal.newest()
+    for seq in range(newest.seq if newest else 0, 0, -1):
+        yield journal.entry(seq)
 
 
 def age(seconds: float) -> str:

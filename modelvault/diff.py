@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from modelvault.errors import shown
+from modelvault.marks import about, standing
 from modelvault.wire import File, Git, Manifest, Note
 
 __all__ = ["Change", "Diff", "compare"]
@@ -113,7 +114,7 @@ def compare(
         notes: on either of them, newest first; None if they are not known.
     """
     changes = [*_metrics(old, new), *_signature(old, new), *(_predictions(*examples) if examples else ())]
-    for section, left, right in (*_sections(old, new), ("text", _yanked(old, notes), _yanked(new, notes))):
+    for section, left, right in (*_sections(old, new), ("text", _marks(old, notes), _marks(new, notes))):
         changes += [
             Change(section, name, left.get(name), right.get(name))
             for name in sorted(left.keys() | right.keys())
@@ -232,11 +233,11 @@ def _text(manifest: Manifest) -> dict[str, object]:
     return {"format": manifest.format, "notes": manifest.notes or None}
 
 
-def _yanked(manifest: Manifest, notes: Sequence[Note] | None) -> dict[str, object]:
-    """Why it is yanked, if it is: the newest word on it counts."""
-    own = [one for one in notes or () if (one.model, one.version) == (manifest.model, manifest.version)]
-    last = max((one for one in own if one.kind in {"yank", "unyank"}), key=lambda one: one.seq, default=None)
-    return {"yanked": last.text} if last and last.kind == "yank" else {}
+def _marks(manifest: Manifest, notes: Sequence[Note] | None) -> dict[str, object]:
+    """Why it is yanked or in quarantine, if it is: the newest word on it counts."""
+    words = {"yank": "yanked", "quarantine": "quarantined"}
+    own = sorted((one for one in notes or () if about(manifest, one)), key=lambda one: one.seq, reverse=True)
+    return {words[kind]: note.text for kind, note in standing(own).items()}
 
 
 def _code(old: Manifest, new: Manifest) -> Iterator[Change]:

@@ -1,4 +1,4 @@
-"""Append-only journals: what aliases and notes are made of.
+"""Append-only journals: what aliases, notes and policies are made of.
 
 A journal is a folder of numbered records, each created once and never removed, the newest sorting first.  Entry n+1 is
 written only by one who has read entry n, so entries are contiguous from 1; its `prev` is the digest of entry n, so that
@@ -21,11 +21,11 @@ from modelvault.canonical import Digest, digest_of
 from modelvault.errors import Code, Conflict, Corrupt, shown
 from modelvault.stores import Key, KeyMissing, Taken
 from modelvault.stores.commit import commit
-from modelvault.wire import Move, Note, Target, seal
+from modelvault.wire import Move, Note, Policy, Target, seal
 
 __all__ = ["Journal", "Slot", "pauses", "restored", "undo_of"]
 
-AnyEntry = TypeVar("AnyEntry", Move, Note)
+AnyEntry = TypeVar("AnyEntry", Move, Note, Policy)
 
 _PARALLEL_FROM, _WORKERS = 32, 16
 _TRIES = 500

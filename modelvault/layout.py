@@ -13,6 +13,8 @@ __all__ = [
     "LAST_SEQ",
     "MODELS",
     "NOTES",
+    "POLICIES",
+    "QUARANTINE",
     "SELF_TEST",
     "VAULT",
     "VERSIONS",
@@ -22,9 +24,13 @@ __all__ = [
     "entry",
     "folder_name",
     "journal",
+    "marked",
+    "marks",
     "noted",
     "notes",
     "number_of",
+    "policies",
+    "policy",
     "seq_of",
     "versions",
 ]
@@ -34,6 +40,7 @@ SELF_TEST: Final = "self-test.json"
 MODELS: Final = "models/"
 BLOBS: Final = "blobs/sha256/"
 VERSIONS, ALIASES, NOTES = "versions", "aliases", "notes"
+QUARANTINE, POLICIES = "quarantine", "policies"
 LAST_SEQ: Final = 9_999_999_998
 _SUFFIX: Final = ".json"
 
@@ -66,6 +73,26 @@ def noted(model: str) -> str:
 def notes(model: str, number: str) -> str:
     """The folder of a version's notes."""
     return f"{noted(model)}{number}/"
+
+
+def marked(model: str) -> str:
+    """The folder of all marks on the contents of a model."""
+    return f"{MODELS}{model}/{QUARANTINE}/"
+
+
+def marks(model: str, content: str) -> str:
+    """The folder of the marks on one content, which is a digest."""
+    return f"{marked(model)}{content.partition(':')[2]}/"
+
+
+def policies(model: str) -> str:
+    """The folder of all policies of a model's aliases."""
+    return f"{MODELS}{model}/{POLICIES}/"
+
+
+def policy(model: str, alias: str) -> str:
+    """The folder of an alias's policies."""
+    return f"{policies(model)}{alias}/"
 
 
 def entry(folder: str, seq: int) -> str:

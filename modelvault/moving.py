@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from modelvault import reference
+from modelvault.blobs import parallel
 from modelvault.canonical import free_text, storable
-from modelvault.catalog import Catalog
+from modelvault.catalog import Catalog, Objection
 from modelvault.errors import Code, Conflict, Corrupt, InvalidInput, NotFound, Refused, shown
 from modelvault.gates import Gate, Proposal, judge, listed
+from modelvault.gates.contract import ways
+from modelvault.gates.policy import demands, in_force
 from modelvault.journal import Slot, restored, undo_of
 from modelvault.reference import AliasRef
 from modelvault.upkeep.verify import prove
-from modelvault.wire import JsonValue, Move, Target, record
+from modelvault.wire import JsonValue, Manifest, Move, Note, Policy, Target, record
 
 __all__ = ["Who", "promote", "reason_given", "rollback", "undo"]
 
@@ -36,22 +39,72 @@ class Who:
 
 
 def promote(
-    catalog: Catalog, ref: AliasRef, target: Target, who: Who, *, expect: str | None, gates: Sequence[Gate]
+    catalog: Catalog, ref: AliasRef, target: Target, who: Who, *, expect: str | None, gates: Sequence[Gate], far: bool
 ) -> Move:
-    """Append a promotion to `target`.  Commit point: the create of the next entry.  See `Vault.promote`."""
+    """Append a promotion to `target`.  Commit point: the create of the next entry.  See `Vault.promote`.
+
+    A store that is `far` is asked two things at a time.
+    """
     proposed = catalog.manifest(ref.model, target)
-    checks = listed(gates)
+    own = listed(gates)
 
     def build(newest: Move | None, slot: Slot) -> Move:
         _check(ref, newest, expect)
-        evidence: dict[str, JsonValue] = {}
+        objection, policy = _spoken(catalog, ref, proposed, far=far)
+        _refuse(ref, objection)
+        checks = [*(demands(policy) if policy else ()), *own]
+        current, evidence = _current(catalog, ref, newest, proposed, judged=bool(checks))
+        if policy:
+            evidence["policy"] = policy.seq
         if checks:
-            current = catalog.manifest(ref.model, newest.target) if newest and newest.target else None
-            proposal = Proposal(ref.model, ref.alias, newest, current, proposed, who.reason, who.actor)
-            evidence["gates"] = judge(checks, proposal)
+            past, at = _Past(catalog, ref.model), slot.at(who.clock)
+            said = (newest, current, proposed, who.reason, who.actor, target.digest, at, past)
+            evidence["gates"] = judge(checks, Proposal(ref.model, ref.alias, *said))
         return _move(ref, slot, "promote", who, target, undo_of(newest, target), evidence)
 
     return catalog.journal(ref.model, ref.alias).append(build)
+
+
+def _spoken(
+    catalog: Catalog, ref: AliasRef, proposed: Manifest, *, far: bool
+) -> tuple[Objection | None, Policy | None]:
+    """What speaks against the version, and what the policy of the alias asks."""
+    policies = catalog.policies(ref.model, ref.alias)
+    asked: list[Callable[[], object]] = [
+        lambda: catalog.objection(proposed, to_yanked=False),
+        lambda: in_force(policies.newest()),
+    ]
+    objection, policy = parallel(lambda ask: ask(), asked) if far else [ask() for ask in asked]
+    return cast("Objection | None", objection), cast("Policy | None", policy)
+
+
+def _current(
+    catalog: Catalog, ref: AliasRef, newest: Move | None, proposed: Manifest, *, judged: bool
+) -> tuple[Manifest | None, dict[str, JsonValue]]:
+    """What the alias points to, and whether callers of the one can call the other, as evidence."""
+    if newest is None or newest.target is None:
+        return None, {}
+    try:
+        current = catalog.manifest(ref.model, newest.target)
+    except Corrupt as error:
+        if judged:
+            raise
+        return None, {"backward": None, "rollback_safe": None, "because": [shown(error)]}
+    return current, ways(current, proposed)
+
+
+class _Past:
+    """Notes and histories of a model, for gates."""
+
+    def __init__(self, catalog: Catalog, model: str) -> None:
+        self._catalog = catalog
+        self._model = model
+
+    def history(self, alias: str, /) -> Sequence[Move]:
+        return self._catalog.journal(self._model, alias).entries()
+
+    def notes(self, number: str, /) -> Sequence[Note]:
+        return self._catalog.notes(self._model, number).entries()
 
 
 def rollback(
@@ -181,29 +234,36 @@ def _check_newest(ref: AliasRef, newest: Move | None, seq: int | None) -> None:
 def _last_good(
     catalog: Catalog, ref: AliasRef, newest: Move, stack: Iterator[Move], to: Target | None
 ) -> tuple[Move, list[JsonValue]]:
-    """The nearest entry of the undo stack that is not yanked (and is `to`, if given), and what was passed over."""
+    """The nearest entry of the undo stack that nothing speaks against (and is `to`, if given), and what was passed over."""
     skipped: list[JsonValue] = []
     for below in stack:
         if below.target is None or not _differs(below.target, newest.target) or (to and _differs(below.target, to)):
             continue
-        yanked = catalog.yanked(ref.model, below.target.version)
-        if yanked is None:
+        objection = catalog.objection(catalog.manifest(ref.model, below.target))
+        if objection is None:
             return below, skipped
         if to is not None:
-            raise Refused(
-                f"{ref.model}:{to.version} is yanked: {shown(yanked.text)}",
-                code=Code.YANKED,
-                hint="unyank it first, or leave out to=",
-                ref=str(ref),
-            )
-        skipped.append({"version": below.target.version, "yanked": yanked.text})
+            _refuse(ref, objection)
+        skipped.append({"version": below.target.version, objection.kind: objection.text})
     raise NotFound(
         f"{ref} is at {newest.version or 'nothing'}, and below it there is "
-        + (f"no {to.version}" if to else "nothing" + (" that is not yanked" if skipped else "")),
+        + (f"no {to.version}" if to else "nothing" + (" that is not yanked or quarantined" if skipped else "")),
         code=Code.NOTHING_TO_UNDO,
         hint=f"'modelvault history {ref}' shows where it was; promote goes anywhere",
         ref=str(ref),
     )
+
+
+def _refuse(ref: AliasRef, objection: Objection | None) -> None:
+    """Nothing speaks against what was named for `ref`."""
+    if objection is not None:
+        undo = "release" if objection.kind == "quarantined" else "unyank"
+        raise Refused(
+            f"{objection.ref} is {objection.kind}: {shown(objection.text)}",
+            code=Code(objection.kind),
+            hint=f"'modelvault {undo} {objection.ref}' takes that back; or name another version",
+            ref=str(ref),
+        )
 
 
 def _differs(one: Target, other: Target | None) -> bool:

@@ -37,7 +37,7 @@ from modelvault.wire import (
     write_manifest,
 )
 
-__all__ = ["Label", "content", "metrics_of", "publish"]
+__all__ = ["Label", "content", "evidence_of", "metrics_of", "publish"]
 
 Clock = Callable[[], datetime]
 Suit = Callable[["Label", list[Number]], "Label"]
@@ -141,6 +141,17 @@ def metrics_of(metrics: Mapping[str, float] | None) -> dict[str, float]:
         if isinstance(error, InvalidInput):
             raise
         raise InvalidInput(f"a metric is no number: {shown(error)}", code=Code.BAD_VALUE) from error
+
+
+def evidence_of(evidence: Mapping[str, object] | None) -> dict[str, JsonValue]:
+    """Evidence as JSON can say it, for ever.
+
+    Raises:
+        InvalidInput: `bad-value`, it is not by name; `secret-found`.
+    """
+    said = cast("dict[str, JsonValue]", plain(_by_name(evidence, "evidence")))
+    refuse_secrets(cast("Json", said), "evidence")
+    return said
 
 
 def _number(value: object) -> float:

@@ -40,6 +40,7 @@ __all__ = [
     "Environment",
     "FieldRecord",
     "File",
+    "GateRule",
     "Git",
     "Hardware",
     "JsonValue",
@@ -48,6 +49,7 @@ __all__ = [
     "Note",
     "NoteKind",
     "Part",
+    "Policy",
     "Provenance",
     "Run",
     "SignatureRecord",
@@ -62,6 +64,7 @@ __all__ = [
 
 FILES_LIMIT: Final = 100_000
 FIELDS_LIMIT: Final = 100_000
+GATES_LIMIT: Final = 100
 TEXT_LIMIT: Final = 64 * 1024
 NAME_LIMIT: Final = 200
 CODED_LIMIT: Final = 64 * 1024 * 1024
@@ -72,6 +75,7 @@ _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII
 _DIGEST: Final = r"^(sha256|blake3):[0-9a-f]{64}$"
 _SHA256: Final = r"^sha256:[0-9a-f]{64}$"
 _BLOB: Final = r"^sha256:[0-9a-f]{64}(\.[0-9a-f]{8,32})?$"
+_CONTENT: Final = r"^(sha256:[0-9a-f]{64})?$"
 _TXN: Final = r"^[0-9a-f]{32}$"
 
 
@@ -448,7 +452,7 @@ NoteKind = Literal["remark", "metrics", "issue", "approval", "card", "yank", "un
 
 
 class Note(_Record):
-    """A remark on a version, made later."""
+    """A remark on a version, or a mark on its content, made later."""
 
     record: Literal["note/1"] = "note/1"
     model: _Model
@@ -458,6 +462,9 @@ class Note(_Record):
     kind: _Kind
     text: _Text
     metrics: Annotated[dict[str, _Finite], _Frozen] = {}
+    evidence: Annotated[dict[str, JsonValue], _Frozen] = {}
+    content: Annotated[str, Field(pattern=_CONTENT)] = ""
+    """The digest of the content that it marks; empty where it is on the version alone."""
     prev: _Sha256 | None = None
     actor: _Name
     at: _Instant
@@ -473,6 +480,45 @@ class Note(_Record):
     def __str__(self) -> str:
         who = f"{shown(self.actor)}, {self.at:%Y-%m-%d %H:%M:%S} UTC"
         return f"#{self.seq} {self.kind} on {self.model}:{self.version} by {who}: {shown(self.text)}"
+
+
+class GateRule(_Record):
+    """A gate, by its name, and what it is made with."""
+
+    gate: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    arguments: Annotated[dict[str, JsonValue], _Frozen] = {}
+
+    def __str__(self) -> str:
+        return shown(f"{self.gate}({', '.join(f'{name}={value!r}' for name, value in self.arguments.items())})")
+
+
+class Policy(_Record):
+    """What promotions of an alias are asked, from here on: all of `gates`; nothing, where the kind is `unprotect`."""
+
+    record: Literal["policy/1"] = "policy/1"
+    model: _Model
+    alias: _AliasName
+    seq: _Seq
+    txn: _Txn
+    kind: _Kind
+    gates: Annotated[tuple[GateRule, ...], Field(max_length=GATES_LIMIT)] = ()
+    prev: _Sha256 | None = None
+    actor: _Name
+    reason: _Text
+    at: _Instant
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        _linked(self.seq, self.prev)
+        return self
+
+    def __repr__(self) -> str:
+        return f"<Policy {self}>"
+
+    def __str__(self) -> str:
+        gates = ", ".join(map(str, self.gates)) or "nothing"
+        who = f"{shown(self.actor)}, {self.at:%Y-%m-%d %H:%M:%S} UTC: {shown(self.reason)}"
+        return f"#{self.seq} {self.kind} {self.model}@{self.alias} asks for {gates} by {who}"
 
 
 def _linked(seq: int, prev: str | None) -> None:

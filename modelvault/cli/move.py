@@ -57,6 +57,18 @@ def yank(given: Given) -> Answer:
     return _noted(opened(given).yank(given.ref, reason=given.reason, actor=given.actor))
 
 
+@verb("quarantine fraud:1.5.0 --reason 'answers with NaN'", REF, REASON)
+def quarantine(given: Given) -> Answer:
+    """Keep the content of a version from use, under any number."""
+    return _noted(opened(given).quarantine(given.ref, reason=given.reason, actor=given.actor))
+
+
+@verb("release fraud:1.5.0 --reason 'the input was wrong'", REF, REASON)
+def release(given: Given) -> Answer:
+    """Take the content of a version out of quarantine."""
+    return _noted(opened(given).release(given.ref, reason=given.reason, actor=given.actor))
+
+
 @verb("unyank fraud:1.5.0 --reason 'the test set was sound'", REF, REASON)
 def unyank(given: Given) -> Answer:
     """Undo a yank."""

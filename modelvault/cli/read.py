@@ -52,7 +52,7 @@ def show(given: Given) -> Answer:
     vault = opened(given)
     version = vault.version(given.ref)
     if version.stale is not None:  # what has been said of it since cannot be asked for
-        since = {"aliases": None, "yanked": None, "remarks": None, "stale": version.stale}
+        since = {"aliases": None, "yanked": None, "quarantined": None, "remarks": None, "stale": version.stale}
         return Answer(data.version_data(version.manifest, version.claim) | since, str(version))
     found, aliases = _published(version), vault.aliases(version.model)
     return Answer(data.published_data(found, aliases) | {"stale": None}, records.version_card(found, aliases))

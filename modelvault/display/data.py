@@ -23,7 +23,8 @@ def version_data(manifest: Manifest, claim: Claim) -> dict[str, Any]:
 
 def published_data(version: Published, aliases: Mapping[str, Move]) -> dict[str, Any]:
     """What was published, and what has been done with it and said of it since."""
-    since = {"aliases": version.pointing(aliases), "yanked": version.yanked}
+    marks = {"yanked": version.yanked, "quarantined": version.quarantined}
+    since = {"aliases": version.pointing(aliases), **marks}
     return {**version_data(version.manifest, version.claim), **since, "remarks": [*map(as_json, version.notes)]}
 
 

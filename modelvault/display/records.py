@@ -12,6 +12,7 @@ from modelvault.diff import Diff
 from modelvault.display.drawn import lanes, sparks
 from modelvault.display.text import Card, Line, Table, columns
 from modelvault.errors import VaultError
+from modelvault.marks import standing
 from modelvault.signature import field_words
 from modelvault.wire import Claim, Manifest, Move, Note, SignatureRecord
 
@@ -48,7 +49,17 @@ class Published(NamedTuple):
     @property
     def yanked(self) -> bool:
         """The newest word on it."""
-        return next((note.kind == "yank" for note in self.notes if note.kind in {"yank", "unyank"}), False)
+        return "yank" in standing(self.notes)
+
+    @property
+    def quarantined(self) -> bool:
+        """The newest word on its content."""
+        return "quarantine" in standing(self.notes)
+
+    @property
+    def marks(self) -> list[str]:
+        """What speaks against it, in words."""
+        return ["yanked"] * self.yanked + ["quarantined"] * self.quarantined
 
     def pointing(self, aliases: Mapping[str, Move]) -> list[str]:
         """The names of those `aliases` that point to it."""
@@ -160,9 +171,14 @@ def history_table(moves: Sequence[Move]) -> Table:
 
 
 def move_card(move: Move) -> Card:
-    """A move that was just made, with the yanked versions that it passed over."""
+    """A move that was just made, with the versions that it passed over."""
     skipped: Any = move.evidence.get("skipped", ())
-    return Card(str(move), [("passed over", [f"{one['version']}, yanked: {one['yanked']}" for one in skipped])])
+    return Card(str(move), [("passed over", [*map(_passed_over, skipped)])])
+
+
+def _passed_over(skipped: Mapping[str, str]) -> str:
+    kind = "yanked" if "yanked" in skipped else "quarantined"
+    return f"{skipped['version']}, {kind}: {skipped[kind]}"
 
 
 def diff_table(diff: Diff) -> Table:
@@ -207,7 +223,7 @@ def size_text(size: int) -> str:
 
 
 def _marks(version: Published, aliases: Mapping[str, Move]) -> str:
-    return ", ".join(version.pointing(aliases) + ["(yanked)"] * version.yanked)
+    return ", ".join(version.pointing(aliases) + [f"({mark})" for mark in version.marks])
 
 
 def minute(at: datetime) -> str:

@@ -13,6 +13,7 @@ from modelvault.blobs import Blobs
 from modelvault.canonical import storable
 from modelvault.catalog import Catalog
 from modelvault.errors import Code, Corrupt, InvalidInput, VaultError, shown
+from modelvault.marks import content_of
 from modelvault.reference import AliasRef, Ref
 from modelvault.stores import Key, KeyMissing
 from modelvault.wire import File, Manifest, Move, Target, VaultRecord, read_sealed
@@ -126,7 +127,9 @@ def _named(catalog: Catalog, ref: Ref, found: _Findings) -> None:
         found.problems.append(error)
         return
     found.attempt(lambda: _version(catalog, ref.model, number, found))
+    found.attempt(lambda: _marks(catalog, ref.model, content_of(_manifest(catalog, ref.model, number)), found))
     if isinstance(ref, AliasRef):
+        found.attempt(catalog.policies(ref.model, ref.alias).entries)
         found.attempt(lambda: _alias(catalog, ref.model, ref.alias, found))
 
 
@@ -145,16 +148,28 @@ def _model(catalog: Catalog, model: str, found: _Findings) -> None:
         found.attempt(partial(_version, catalog, model, number, found))
     for alias in found.listed(partial(catalog.aliases, model)):
         found.attempt(partial(_alias, catalog, model, alias, found))
+    for alias in found.listed(partial(catalog.protected, model)):
+        found.attempt(catalog.policies(model, alias).entries)
+    for content in found.listed(lambda: sorted(catalog.marked(model))):
+        found.attempt(partial(_marks, catalog, model, f"sha256:{content}", found))
+
+
+def _marks(catalog: Catalog, model: str, content: str, found: _Findings) -> None:
+    found.counts["notes"] += len(catalog.marks(model, content).entries())
 
 
 def _version(catalog: Catalog, model: str, number: str, found: _Findings) -> None:
     found.attempt(lambda: _notes(catalog, model, number, found))
-    manifest = catalog.manifest(model, catalog.claim(model, number).target)
+    manifest = _manifest(catalog, model, number)
     for file in manifest.files:
         found.attempt(partial(prove_file, catalog.blobs, file, found.level))
         found.counts["files"] += 1
         found.counts["bytes"] += file.size
     found.counts["versions"] += 1
+
+
+def _manifest(catalog: Catalog, model: str, number: str) -> Manifest:
+    return catalog.manifest(model, catalog.claim(model, number).target)
 
 
 def _notes(catalog: Catalog, model: str, number: str, found: _Findings) -> None:

@@ -172,7 +172,7 @@ class Looking(Reading):
     def _said_of(self, versions: Iterable[Version]) -> list[Note] | None:
         """The notes on versions, newest first; None where the store cannot be reached."""
         try:
-            notes = [self._catalog.notes(one.model, one.number).entries() for one in versions]
+            notes = [self._catalog.said(one.manifest) for one in versions]
         except StoreError as error:
             if error.code == Code.STORE_UNREACHABLE:
                 return None

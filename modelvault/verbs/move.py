@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, get_args
 from modelvault import reference
 from modelvault.canonical import storable
 from modelvault.errors import Code, InvalidInput, shown
-from modelvault.verbs.opened import Opened
+from modelvault.marks import MARKS, content_of
+from modelvault.verbs.opened import Opened, is_near
 from modelvault.version import Version
 from modelvault.wire import Move, Note, NoteKind, record
 
@@ -31,27 +32,29 @@ class Moving(Opened):
     ) -> Move:
         """Point an alias at a version.  Commit point: the create of the alias's next entry.
 
-        Takes exactly the version that is named, yanked or not.
+        Takes exactly the version that is named, yanked or not; but nothing that is in quarantine.  The move keeps what
+        the gates said, and whether callers of the one version can call the other, both ways (``evidence["backward"]``,
+        ``["rollback_safe"]``, ``["because"]``).
 
         Args:
             alias: such as ``"fraud@prod"``; it is made by its first promotion.
             to: a version, its number, or a ref of the same model.
             reason: why; it stays in the history.
             expect: the number that the alias must point to now; ``""`` that it must not exist.
-            gates: checks that may refuse; they see the current and the proposed manifest.
+            gates: checks that may refuse, beside those of the alias's policy; they see the current and the proposed manifest.
             actor: who promotes.
 
         Raises:
             Conflict: `alias-moved`, it does not point to what was expected.
-            Refused: `gate-refused`, with every reason.
+            Refused: `gate-refused`, with every reason; `quarantined`.
             NotFound: there is no such version.
             CommitUncertain: the store could not say whether it happened.
         """
         from modelvault import moving
 
         ref = reference.parse_alias(alias)
-        target = self._within(ref.model, to).target
-        return moving.promote(self._catalog, ref, target, self._who(actor, reason), expect=expect, gates=gates)
+        target, far = self._within(ref.model, to).target, not is_near(self._store)
+        return moving.promote(self._catalog, ref, target, self._who(actor, reason), expect=expect, gates=gates, far=far)
 
     def rollback(
         self,
@@ -64,8 +67,8 @@ class Moving(Opened):
     ) -> Move:
         """Point an alias back at what it pointed to before.  Commit point: the create of the alias's next entry.
 
-        An undo, not a swap: a second rollback goes one further back.  Yanked versions are passed over, and the move says
-        so (``evidence["skipped"]``).  The target is proven present first, and up to 64 MiB every byte of it is verified.
+        An undo, not a swap: a second rollback goes one further back.  What is yanked or in quarantine is passed over, and the
+        move says so (``evidence["skipped"]``).  The target is proven present first, and up to 64 MiB every byte of it is verified.
 
         Args:
             alias: such as ``"fraud@prod"``.
@@ -77,7 +80,7 @@ class Moving(Opened):
         Raises:
             NotFound: `nothing-to-undo`; `alias-not-found`.
             Conflict: `alias-moved`, it does not point to what was expected.
-            Refused: `yanked`, the version given as `to` is yanked.
+            Refused: `yanked` or `quarantined`, the version given as `to` is.
             Corrupt: the target is damaged; the alias stays where it is.
         """
         from modelvault import moving
@@ -93,15 +96,24 @@ class Moving(Opened):
         *,
         kind: NoteKind = "remark",
         metrics: Mapping[str, float] | None = None,
+        evidence: Mapping[str, object] | None = None,
         actor: str | None = None,
     ) -> Note:
         """Add a remark to a version, for ever.  Commit point: the create of the version's next note.
+
+        Args:
+            ref: the version.
+            text: what there is to say.
+            kind: what kind of remark it is; `yank`, `quarantine` and what takes them back do what the verbs of that name do.
+            metrics: finite numbers by name.
+            evidence: what the remark rests on, as JSON can say it.
+            actor: who says so.
 
         Raises:
             NotFound: nothing answers to `ref`.
             InvalidInput: `bad-value`, there is no such kind, or a metric is not finite.
         """
-        from modelvault.publishing import metrics_of
+        from modelvault.publishing import evidence_of, metrics_of
 
         if storable(kind, "a kind") not in get_args(NoteKind):
             raise InvalidInput(
@@ -109,7 +121,10 @@ class Moving(Opened):
             )
         found = self._catalog.resolve(reference.parse(ref))
         who = self._who(actor, text)
-        journal = self._catalog.notes(found.model, found.target.version)
+        manifest = self._catalog.manifest(found.model, found.target)
+        content = content_of(manifest) if kind in MARKS else ""
+        catalog = self._catalog
+        journal = catalog.marks(found.model, content) if content else catalog.notes(found.model, manifest.version)
         return journal.append(
             lambda _, slot: record(
                 Note,
@@ -121,6 +136,8 @@ class Moving(Opened):
                 kind=kind,
                 text=who.reason,
                 metrics=metrics_of(metrics),
+                evidence=evidence_of(evidence),
+                content=content,
                 actor=who.actor,
                 at=slot.at(who.clock),
             )
@@ -129,6 +146,26 @@ class Moving(Opened):
     def yank(self, ref: str, *, reason: str, actor: str | None = None) -> Note:
         """Take a version out of ranges and rollbacks; whoever names it exactly still gets it.  Raises as `note`."""
         return self.note(ref, reason, kind="yank", actor=actor)
+
+    def quarantine(
+        self, ref: str, *, reason: str, evidence: Mapping[str, object] | None = None, actor: str | None = None
+    ) -> Note:
+        """Keep the content of a version from use, under this number and any other that it is published with.
+
+        Ranges and rollbacks pass it over, and no alias can be promoted to it; whoever names it exactly still loads it, and
+        aliases stay where they are.  Commit point: the create of the content's next mark.  Raises as `note`.
+
+        Args:
+            ref: the version.
+            reason: why; it is kept for ever.
+            evidence: what that rests on, as JSON can say it.
+            actor: who says so.
+        """
+        return self.note(ref, reason, kind="quarantine", evidence=evidence, actor=actor)
+
+    def release(self, ref: str, *, reason: str, actor: str | None = None) -> Note:
+        """Take the content of a version out of quarantine.  Raises as `note`."""
+        return self.note(ref, reason, kind="release", actor=actor)
 
     def unyank(self, ref: str, *, reason: str, actor: str | None = None) -> Note:
         """Undo a yank.  Raises as `note`."""

@@ -148,9 +148,9 @@ class Reading(Opened):
         return History(self._catalog.journal(ref.model, ref.alias).chain(newest.seq, 1))
 
     def notes(self, ref: str) -> list[Note]:
-        """All notes on a version, newest first."""
+        """All notes on a version, and all marks on its content, newest first."""
         found = self._catalog.resolve(reference.parse(ref))
-        return self._catalog.notes(found.model, found.target.version).entries()
+        return self._catalog.said(self._catalog.manifest(found.model, found.target))
 
     def _open(self, manifest: Manifest, path: str) -> PartialFile:
         from modelvault.partial import opened

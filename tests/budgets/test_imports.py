@@ -53,11 +53,11 @@ def test_to_open_a_vault_imports_no_format_no_publisher_and_no_upkeep():
 
 OWN = {
     "modelvault", "modelvault.blobs", "modelvault.blobs.content", "modelvault.blobs.hashing", "modelvault.blobs.together", "modelvault.blobs.workers", "modelvault.cache", "modelvault.canonical", "modelvault.catalog", "modelvault.diff",
-    "modelvault.errors", "modelvault.folder", "modelvault.formats", "modelvault.formats.pickled", "modelvault.journal", "modelvault.layout",
+    "modelvault.errors", "modelvault.folder", "modelvault.formats", "modelvault.formats.pickled", "modelvault.journal", "modelvault.layout", "modelvault.marks",
     "modelvault.paths", "modelvault.progress", "modelvault.reference", "modelvault.secrets", "modelvault.stores", "modelvault.stores.commit", "modelvault.stores.local",
     "modelvault.stores.pace",
     "modelvault.stores.port", "modelvault.stores.posix", "modelvault.stores.staged", "modelvault.tree", "modelvault.trust",
-    "modelvault.vault", "modelvault.verbs", "modelvault.verbs.look", "modelvault.verbs.move", "modelvault.verbs.opened",
+    "modelvault.vault", "modelvault.verbs", "modelvault.verbs.look", "modelvault.verbs.move", "modelvault.verbs.opened", "modelvault.verbs.protect",
     "modelvault.verbs.publish", "modelvault.verbs.read", "modelvault.verbs.serve", "modelvault.verbs.upkeep",
     "modelvault.version", "modelvault.wire",
 }  # fmt: skip

@@ -121,7 +121,7 @@ def test_no_file_of_a_version_is_read(tmp_path):
 def test_requests_are_a_read_for_each_record_and_few_lists(store, tmp_path):
     seen = Recording(store)
     Vault(seen).page(tmp_path / "site")
-    assert dict(seen.counts) == {"list": 10, "read": 14}  # of 7 versions, 4 moves, 3 notes
+    assert dict(seen.counts) == {"list": 12, "read": 14}  # of 7 versions, 4 moves, 3 notes
 
 
 def test_what_was_written_before_is_replaced_and_what_is_gone_is_removed(site, store):

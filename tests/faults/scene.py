@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelvault.gates import Proposal
+from modelvault.gates import Proposal, reason_like
 from modelvault.stores import Store
 from modelvault.stores.memory import MemoryStore
 from modelvault.stores.wrappers import Recording, Wrapper
@@ -37,6 +37,18 @@ def yanked(vault: Vault) -> None:
     """The past, and the version below the newest is yanked."""
     past(vault)
     vault.yank("fraud:1.2.0", reason="leaks the label")
+
+
+def quarantined(vault: Vault) -> None:
+    """The past, and the content of the version below the newest is in quarantine."""
+    past(vault)
+    vault.quarantine("fraud:1.2.0", reason="answers with NaN")
+
+
+def protected(vault: Vault) -> None:
+    """The past, and the alias has a policy."""
+    past(vault)
+    vault.protect("fraud@prod", gates=[reason_like("*")], reason="on call")
 
 
 @dataclass(frozen=True)
@@ -93,6 +105,14 @@ def _files(vault: Vault) -> dict[str, str]:
 
 def _kinds(ref: str) -> Callable[[Vault], list[str]]:
     return lambda vault: [note.kind for note in vault.notes(ref)]
+
+
+def _marks(ref: str) -> Callable[[Vault], list[str]]:
+    return lambda vault: [note.kind for note in vault.notes(ref) if note.content]
+
+
+def _policies(vault: Vault) -> list[str]:
+    return [policy.kind for policy in vault._catalog.policies("fraud", "prod").entries()]
 
 
 def _digest(data: bytes) -> str:
@@ -192,6 +212,52 @@ VERBS = [
         ["unyank", "unyank", "yank", "issue"],
         yanked,
     ),
+    Verb(
+        "quarantine",
+        lambda vault: vault.quarantine("fraud:1.2.0", reason="answers with NaN", evidence={"bad": 5, "of": 9}),
+        _marks("fraud:1.2.0"),
+        ["quarantine"],
+        ["quarantine", "quarantine"],
+    ),
+    Verb(
+        "release",
+        lambda vault: vault.release("fraud:1.2.0", reason="the input was wrong"),
+        _marks("fraud:1.2.0"),
+        ["release", "quarantine"],
+        ["release", "release", "quarantine"],
+        quarantined,
+    ),
+    Verb(
+        "protect",
+        lambda vault: vault.protect("fraud@prod", gates=[reason_like("*")], reason="on call"),
+        _policies,
+        ["protect"],
+        ["protect", "protect"],
+    ),
+    Verb(
+        "unprotect",
+        lambda vault: vault.unprotect("fraud@prod", reason="moved"),
+        _policies,
+        ["unprotect", "protect"],
+        ["unprotect", "unprotect", "protect"],
+        protected,
+    ),
+    Verb(
+        "promote-protected",
+        lambda vault: vault.promote("fraud@prod", "1.1.0", reason=_REASON),
+        lambda vault: [len(move.evidence["gates"]) for move in vault.history("fraud@prod")[:-4]],
+        [1],
+        [1, 1],
+        protected,
+    ),
+    Verb(
+        "rollback-over-quarantined",
+        lambda vault: vault.rollback("fraud@prod", reason="latency"),
+        _number("prod"),
+        "1.1.0",
+        "1.0.0",
+        quarantined,
+    ),
 ]
 
 
@@ -220,7 +286,10 @@ def _lines(vault: Vault) -> Iterator[tuple[str, Any]]:
     for model in vault.models():
         for version in vault.versions(model):
             yield version.ref, acknowledged(version)
-            yield from ((f"{version.ref} note {note.seq}", note) for note in vault.notes(version.ref))
+            yield from ((f"{version.ref} note {note.content}{note.seq}", note) for note in vault.notes(version.ref))
+        for alias in vault._catalog.protected(model):
+            policies = vault._catalog.policies(model, alias).entries()
+            yield from ((f"{model}@{alias} policy {policy.seq}", policy) for policy in policies)
         for alias in vault.aliases(model):
             history = vault.history(f"{model}@{alias}")
             assert [move.seq for move in history] == list(range(len(history), 0, -1))

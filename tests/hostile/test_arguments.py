@@ -188,7 +188,12 @@ VERBS: dict[str, tuple[Callable[..., object], tuple[str, ...], dict[str, object]
     "verify": (Vault.verify, ("ref",), {"ref": "m@prod", "level": "presence"}),
     "promote": (Vault.promote, ("alias", "to"), {"alias": "m@prod", "to": "1.0.0", "reason": "x", "expect": None, "gates": (), "actor": None}),
     "rollback": (Vault.rollback, ("alias",), {"alias": "m@prod", "reason": "x", "to": None, "expect": None, "actor": None}),
-    "note": (Vault.note, ("ref", "text"), {"ref": "m@prod", "text": "x", "kind": "remark", "metrics": None, "actor": None}),
+    "note": (Vault.note, ("ref", "text"), {"ref": "m@prod", "text": "x", "kind": "remark", "metrics": None, "evidence": {}, "actor": None}),
+    "quarantine": (Vault.quarantine, ("ref",), {"ref": "m:1.0.0", "reason": "x", "evidence": None, "actor": None}),
+    "protect": (Vault.protect, ("alias",), {"alias": "m@prod", "gates": [modelvault.gates.compatible], "reason": "x", "actor": None}),
+    "unprotect": (Vault.unprotect, ("alias",), {"alias": "m@prod", "reason": "x", "actor": None}),
+    "policy": (Vault.policy, ("alias",), {"alias": "m@prod"}),
+    "release": (Vault.release, ("ref",), {"ref": "m:1.0.0", "reason": "x", "actor": None}),
     "yank": (Vault.yank, ("ref",), {"ref": "m:1.0.0", "reason": "x", "actor": None}),
     "unyank": (Vault.unyank, ("ref",), {"ref": "m:1.0.0", "reason": "x", "actor": None}),
 }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from heapq import merge
 from typing import NamedTuple
 
 from modelvault import reference
@@ -28,6 +29,7 @@ from modelvault.display.records import (
 )
 from modelvault.display.text import Table
 from modelvault.errors import shown
+from modelvault.marks import content_of
 from modelvault.progress import Meter
 from modelvault.reference import Number
 from modelvault.wire import Move, Note
@@ -51,7 +53,8 @@ class Row(NamedTuple):
     metrics: Mapping[str, float]
     created: datetime
     size: int
-    yanked: bool
+    marks: Sequence[str]
+    """What speaks against it: yanked, quarantined."""
     words: str
     """What it is found by."""
 
@@ -68,7 +71,7 @@ class Overview(NamedTuple):
     @property
     def latest(self) -> Row:
         """The version that ``*`` means; where there is none, the newest."""
-        stable = (row for row in self.rows if not (row.yanked or reference.is_prerelease(row.number)))
+        stable = (row for row in self.rows if not (row.marks or reference.is_prerelease(row.number)))
         return next(stable, self.rows[0])
 
 
@@ -82,6 +85,13 @@ class _Read(NamedTuple):
     """The newest version, then the one that ``*`` means: the last of them is the one whose card is shown."""
 
 
+class _Remarked(NamedTuple):
+    """Of what something was said since: numbers that have notes, contents, in hex, that have marks."""
+
+    numbers: set[str]
+    contents: set[str]
+
+
 def write_model(folder: Folder, catalog: Catalog, model: str, numbers: Sequence[Number], meter: Meter) -> Overview:
     """Write the pages of `model`, whose versions have these `numbers`.
 
@@ -91,10 +101,11 @@ def write_model(folder: Folder, catalog: Catalog, model: str, numbers: Sequence[
     names = catalog.aliases(model)
     histories = {name: catalog.journal(model, name).entries() for name in names}
     heads = {name: moves[0] for name, moves in histories.items()}
-    read, noted = _Read([], [], Traces(), []), catalog.noted(model)
+    read = _Read([], [], Traces(), [])
+    remarked = _Remarked(catalog.noted(model), catalog.marked(model))
     first = Html("")
     for begin in range(0, len(numbers), PER):
-        found = parallel(lambda number: _published(catalog, model, number, noted), numbers[begin : begin + PER])
+        found = parallel(lambda number: _published(catalog, model, number, remarked), numbers[begin : begin + PER])
         made = _versions(model, found, heads, numbers, begin // PER + 1)
         _gather(read, found, heads)
         meter.add(len(found))
@@ -113,19 +124,24 @@ def _instants(notes: Sequence[Note]) -> Iterator[datetime]:
     return (note.at for note in notes)
 
 
-def _published(catalog: Catalog, model: str, number: Number, noted: set[str]) -> Published:
+def _published(catalog: Catalog, model: str, number: Number, remarked: _Remarked) -> Published:
     claim = catalog.claim(model, number)
-    notes = catalog.notes(model, number).entries() if number in noted else []
-    return Published(catalog.manifest(model, claim.target), claim, notes)
+    manifest = catalog.manifest(model, claim.target)
+    notes = catalog.notes(model, number).entries() if number in remarked.numbers else []
+    content = content_of(manifest) if remarked.contents else ""
+    if content.partition(":")[2] in remarked.contents:
+        marks = [note.model_copy(update={"version": number}) for note in catalog.marks(model, content).entries()]
+        notes = [*merge(notes, marks, key=lambda note: note.at, reverse=True)]
+    return Published(manifest, claim, notes)
 
 
 def _gather(read: _Read, found: Sequence[Published], heads: Mapping[str, Move]) -> None:
     for one in found:
         manifest, claim = one.manifest, one.claim
         number = Number(manifest.version)
-        marks = [*one.pointing(heads), *(["yanked"] if one.yanked else [])]
+        marks = [*one.pointing(heads), *one.marks]
         words = shown(" ".join([*marks, claim.actor, manifest.notes.partition("\n")[0]]), 80)
-        read.rows.append(Row(number, dict(manifest.metrics), claim.created, manifest.size, one.yanked, words))
+        read.rows.append(Row(number, dict(manifest.metrics), claim.created, manifest.size, one.marks, words))
         read.remarks.extend(one.notes)
         read.traces.add(manifest)
         if not read.told or (not _is_latest(read.told[-1]) and _is_latest(one)):
@@ -133,7 +149,7 @@ def _gather(read: _Read, found: Sequence[Published], heads: Mapping[str, Move]) 
 
 
 def _is_latest(one: Published) -> bool:
-    return not (one.yanked or reference.is_prerelease(Number(one.manifest.version)))
+    return not (one.marks or reference.is_prerelease(Number(one.manifest.version)))
 
 
 def _write_older(folder: Folder, model: str, made: Html, page: int) -> None:
