@@ -28,6 +28,7 @@ __all__ = [
     "Field",
     "Finding",
     "Gate",
+    "Guard",
     "Manifest",
     "Move",
     "Note",
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from modelvault.progress import Progress
     from modelvault.provenance.check import Finding
     from modelvault.provenance.recipe import Recipe
+    from modelvault.serving.guards import Guard
     from modelvault.signature import Field, Signature
     from modelvault.signature.bump import Bump
     from modelvault.submission import Draft
@@ -72,6 +74,7 @@ _HOME = {
     "Finding": "provenance.check",
     "Field": "signature",
     "Gate": "gates",
+    "Guard": "serving.guards",
     "Manifest": "wire",
     "Move": "wire",
     "Note": "wire",

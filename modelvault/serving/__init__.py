@@ -1,0 +1,1 @@
+"""A model in service: what is counted of it, and what follows."""
