@@ -17,7 +17,7 @@ from modelvault.reference import AliasRef
 from modelvault.upkeep.verify import prove
 from modelvault.wire import JsonValue, Move, Target, record
 
-__all__ = ["Who", "promote", "reason_given", "rollback"]
+__all__ = ["Who", "promote", "reason_given", "rollback", "way_back"]
 
 _PROVE_LIMIT = 64 * 1024 * 1024
 """A rollback verifies every byte of its target up to this size; of a larger one it proves presence and size."""
@@ -60,14 +60,21 @@ def rollback(catalog: Catalog, ref: AliasRef, who: Who, *, to: Target | None, ex
     def build(newest: Move | None, slot: Slot) -> Move:
         _check(ref, newest, expect)
         newest = newest or catalog.newest(ref.model, ref.alias)
-        below, skipped = _last_good(catalog, ref, newest, restored(newest, journal.entry), to)
-        journal.chain(newest.seq, below.seq)
+        below, skipped = way_back(catalog, ref, newest, to)
         evidence: dict[str, JsonValue] = {"restores": below.seq, "proved": _prove(catalog.fresh(), ref.model, below)}
         if skipped:
             evidence["skipped"] = skipped
         return _move(ref, slot, "rollback", who, below.target, below.undo, evidence)
 
     return journal.append(build)
+
+
+def way_back(catalog: Catalog, ref: AliasRef, newest: Move, to: Target | None) -> tuple[Move, list[JsonValue]]:
+    """The entry whose target a rollback from `newest` restores, and what it passes over.  Raises as `Vault.rollback`."""
+    journal = catalog.journal(ref.model, ref.alias)
+    below, skipped = _last_good(catalog, ref, newest, restored(newest, journal.entry), to)
+    journal.chain(newest.seq, below.seq)
+    return below, skipped
 
 
 def reason_given(reason: str) -> str:
