@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -53,18 +53,32 @@ def promote(
     return catalog.journal(ref.model, ref.alias).append(build)
 
 
-def rollback(catalog: Catalog, ref: AliasRef, who: Who, *, to: Target | None, expect: str | None) -> Move:
-    """Append a rollback, to `to` if it is given.  Commit point: the create of the next entry.  See `Vault.rollback`."""
+def rollback(
+    catalog: Catalog,
+    ref: AliasRef,
+    who: Who,
+    *,
+    to: Target | None,
+    expect: str | None,
+    of: int | None = None,
+    evidence: Mapping[str, JsonValue] | None = None,
+) -> Move:
+    """Append a rollback, to `to` if it is given.  Commit point: the create of the next entry.  See `Vault.rollback`.
+
+    `of` is the entry that is undone: none that was made since.  `evidence` goes into the move.
+    """
     journal = catalog.journal(ref.model, ref.alias)
+    more = dict(evidence or {})
 
     def build(newest: Move | None, slot: Slot) -> Move:
         _check(ref, newest, expect)
+        _check_newest(ref, newest, of)
         newest = newest or catalog.newest(ref.model, ref.alias)
         below, skipped = way_back(catalog, ref, newest, to)
-        evidence: dict[str, JsonValue] = {"restores": below.seq, "proved": _prove(catalog.fresh(), ref.model, below)}
+        proved: dict[str, JsonValue] = {"restores": below.seq, "proved": _prove(catalog.fresh(), ref.model, below)}
         if skipped:
-            evidence["skipped"] = skipped
-        return _move(ref, slot, "rollback", who, below.target, below.undo, evidence)
+            proved["skipped"] = skipped
+        return _move(ref, slot, "rollback", who, below.target, below.undo, more | proved)
 
     return journal.append(build)
 
@@ -119,6 +133,20 @@ def _check(ref: AliasRef, newest: Move | None, expect: str | None) -> None:
         ref=str(ref),
         expected=expect,
         actual=actual,
+    )
+
+
+def _check_newest(ref: AliasRef, newest: Move | None, seq: int | None) -> None:
+    """Nobody has moved the alias since entry `seq`."""
+    if seq is None or (newest is not None and newest.seq == seq):
+        return
+    raise Conflict(
+        f"{ref} has moved since entry {seq}: {newest or 'it is gone'}",
+        code=Code.ALIAS_MOVED,
+        hint="look again",
+        ref=str(ref),
+        expected=str(seq),
+        actual=str(newest.seq if newest else 0),
     )
 
 

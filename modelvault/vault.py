@@ -16,12 +16,13 @@ from modelvault.stores import connect
 from modelvault.verbs.look import Looking
 from modelvault.verbs.move import Moving
 from modelvault.verbs.publish import Publishing
+from modelvault.verbs.serve import Serving
 from modelvault.verbs.upkeep import Keeping
 
 __all__ = ["Vault", "load", "open"]
 
 
-class Vault(Publishing, Looking, Moving, Keeping):
+class Vault(Publishing, Looking, Moving, Keeping, Serving):
     """One root URL that holds models.  Make one with `open`; use it from any number of threads."""
 
 

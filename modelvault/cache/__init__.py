@@ -11,6 +11,7 @@ processes share it, and no promise rests on a lock: the one there is (`flight`) 
     stamps/                             what was verified, of which files: see `stamps`
     measures/                           digests of files that were published: see `measures`
     index/                              what is searched in: see `search.index`
+    live/                               of processes that follow aliases: see `serving.memory`
     locks/                              who is downloading what
 
 Layers are folders of the same form that are only read: what the cache lacks is looked for in them, before the store is

@@ -68,6 +68,11 @@ class Cache:
         """The folder of what is searched in; None if nothing can be kept."""
         return self._hints("index")
 
+    def live(self, url: str) -> Path | None:
+        """The folder of what processes that follow aliases of the vault at `url` know; None if nothing can be kept."""
+        above = self._hints("live")
+        return above and self._hints(f"live/{folders.of_vault(url)}")
+
     def records(self, url: str) -> Shelf:
         """The claims of the vault at `url`."""
         shelf = self._shelf("vaults", folders.of_vault(url))

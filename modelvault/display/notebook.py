@@ -16,7 +16,7 @@ from modelvault.display.text import Card, Line, Table, rendered
 from modelvault.errors import shown
 from modelvault.wire import Claim, Manifest, Move
 
-__all__ = ["Aliases", "History", "Versions", "diff", "vault", "version"]
+__all__ = ["Aliases", "History", "Versions", "diff", "live", "vault", "version"]
 
 _LIMIT = 50_000
 _LINE, _LINES = 400, 120
@@ -103,6 +103,20 @@ def diff(found: Diff) -> Bundle:
     """What differs between two versions."""
     view = records.diff_table(found)
     return _bundle(_plain(view, 0), f"{found.old} → {found.new}", lambda rows: [table(view, INLINE, rows)])
+
+
+def live(status: Mapping[str, object]) -> Bundle:
+    """The status of a live handle."""
+    said = dict(status)
+    title = f"{shown(said.pop('ref', 'a model'))} in service"
+    view = Card(title, [(shown(name).replace("_", " "), _told(value)) for name, value in said.items()])
+    return _bundle(_plain(view, 0), title, lambda rows: [card(view, INLINE, rows)])
+
+
+def _told(value: object) -> Sequence[Line]:
+    if isinstance(value, Mapping):
+        return [(shown(name), shown(one, 1000)) for name, one in value.items()]
+    return [] if value in (None, "") else [str(value)]
 
 
 def _bundle(plain: str, title: str, parts: Callable[[int], Sequence[Html]]) -> Bundle:

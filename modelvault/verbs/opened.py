@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from modelvault import reference
+from modelvault import formats, reference
 from modelvault import trust as trusted
 from modelvault.blobs import Blobs
 from modelvault.cache import Records
@@ -19,7 +19,7 @@ from modelvault.catalog import Catalog, Found
 from modelvault.errors import Code, Corrupt, InvalidInput, VaultError, shown
 from modelvault.progress import Meter, Show
 from modelvault.reference import Number, NumberRef
-from modelvault.stores import Store
+from modelvault.stores import Key, Store
 from modelvault.tree import Tree
 from modelvault.version import Version
 from modelvault.wire import Claim, Manifest
@@ -27,6 +27,7 @@ from modelvault.wire import Claim, Manifest
 if TYPE_CHECKING:
     from modelvault.cache import Cache
     from modelvault.cache.stamps import Stamps
+    from modelvault.formats import Format
     from modelvault.moving import Who
     from modelvault.search import Index
 
@@ -118,6 +119,18 @@ class Opened:
         records = Records(store, cache.records(store.url))
         blobs = Blobs(store, cache.blobs, cache.flight, lambda: cache.stamps)
         return Catalog(records, blobs, cache.heads(store.url))
+
+    def _format(self, manifest: Manifest, key: str) -> Format:
+        """The format of a version, whose digest the record at `key` pins, if this reader trusts it."""
+        format = formats.named(manifest.format)
+        trusted.check(
+            format.name,
+            safe=format.safe,
+            private=format.safe or self._store.private(Key(key)),
+            trust=self._trust,
+            ref=f"{manifest.model}:{manifest.version}",
+        )
+        return format
 
     def _watched(self, tree: Tree, use: Callable[[Tree], Used]) -> Used:
         """What `use` makes of the files of a version, while it is shown what comes."""

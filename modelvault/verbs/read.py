@@ -7,15 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelvault import formats, layout, reference
-from modelvault import trust as trusted
+from modelvault import layout, reference
 from modelvault.blobs import parallel
 from modelvault.canonical import Digest
 from modelvault.catalog import Catalog
 from modelvault.errors import Code, InvalidInput
 from modelvault.paths import path_text
 from modelvault.reference import NumberRef
-from modelvault.stores import Key
 from modelvault.tree import Tree, patterns
 from modelvault.verbs.opened import LONG, Opened
 from modelvault.version import Version
@@ -50,14 +48,7 @@ class Reading(Opened):
             raise InvalidInput("check is True or False", code=Code.BAD_VALUE)
         found = self._catalog.resolve(reference.parse(ref), offline=True)
         manifest = self._catalog.manifest(found.model, found.target)
-        format = formats.named(manifest.format)
-        trusted.check(
-            format.name,
-            safe=format.safe,
-            private=format.safe or self._store.private(Key(found.key)),
-            trust=self._trust,
-            ref=f"{manifest.model}:{manifest.version}",
-        )
+        format = self._format(manifest, found.key)
         tree = Tree(manifest, Digest(found.target.digest), self._catalog.blobs, self._cache)
         obj = format.load(tree) if tree.size < LONG else self._watched(tree, format.load)
         if check:

@@ -58,7 +58,7 @@ OWN = {
     "modelvault.stores.pace",
     "modelvault.stores.port", "modelvault.stores.posix", "modelvault.stores.staged", "modelvault.tree", "modelvault.trust",
     "modelvault.vault", "modelvault.verbs", "modelvault.verbs.look", "modelvault.verbs.move", "modelvault.verbs.opened",
-    "modelvault.verbs.publish", "modelvault.verbs.read", "modelvault.verbs.upkeep",
+    "modelvault.verbs.publish", "modelvault.verbs.read", "modelvault.verbs.serve", "modelvault.verbs.upkeep",
     "modelvault.version", "modelvault.wire",
 }  # fmt: skip
 STANDARD = {

@@ -153,6 +153,10 @@ def draft(vault: Vault, model: Any, **members: Any) -> None:
             setattr(made, name, value)
 
 
+def live(vault: Vault, ref: Any, **options: Any) -> None:
+    vault.live(ref, **options).close()
+
+
 BUMP = {"bump": "patch"}
 VERBS: dict[str, tuple[Callable[..., object], tuple[str, ...], dict[str, object]]] = {
     # name: the call, its arguments by position, and what they are when they are good
@@ -165,6 +169,7 @@ VERBS: dict[str, tuple[Callable[..., object], tuple[str, ...], dict[str, object]
     "draft": (draft, ("model",), {"model": "m", "version": None, "base": None, "keep_diff": False, "actor": None, "params": {}, "metrics": {}, "data": [], "notes": ""} | BUMP),
     "suggest_bump": (Vault.suggest_bump, ("model", "obj"), {"model": "m", "obj": 1, "example": [[1.0]], "signature": None, "base": "1.0.0"}),
     "load": (Vault.load, ("ref",), {"ref": "m@prod", "check": False}),
+    "live": (live, ("ref",), {"ref": "m@prod", "refresh": None, "timeout": 10.0, "guard": (), "expects": None, "warmup": True, "check": True, "isolate": False, "env": "warn", "keep_previous": None, "offline": "fail", "on_event": None}),
     "fetch": (Vault.fetch, ("ref", "to"), {"ref": "m@prod", "to": "out/{}", "only": ()}),
     "fetch_": (Vault.fetch, ("ref",), {"ref": "m@prod", "only": ()}),
     "prefetch": (Vault.prefetch, ("refs",), {"refs": "m@prod"}),

@@ -1,0 +1,152 @@
+"""The verb that keeps a model in service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from modelvault import layout, reference
+from modelvault.canonical import Digest
+from modelvault.catalog import Catalog
+from modelvault.tree import Tree
+from modelvault.verbs.opened import Opened, is_near
+from modelvault.wire import JsonValue, Manifest, Move
+
+if TYPE_CHECKING:
+    from modelvault.serving import Live
+    from modelvault.serving.events import Hook
+    from modelvault.signature import Signature
+
+
+class Serving(Opened):
+    """A vault whose models can be in service."""
+
+    def live(
+        self,
+        ref: str,
+        *,
+        refresh: float | Literal["lazy"] | None = 5.0,
+        timeout: float = 10.0,
+        guard: Sequence[Any] = (),
+        expects: Signature | Mapping[str, Any] | str | type | None = None,
+        warmup: bool = True,
+        check: bool = True,
+        isolate: bool | None = None,
+        env: Literal["strict", "warn", "off"] = "warn",
+        keep_previous: bool | None = None,
+        offline: Literal["last-good", "fail"] = "last-good",
+        on_event: Hook | Sequence[Hook] | None = None,
+    ) -> Live:
+        """The model that an alias points to, followed while the process runs.
+
+        It is loaded and checked when this returns.  From then on, a version that the alias is moved to is fetched,
+        verified, loaded, warmed up and checked in the background, and replaces the one in service at once and between two
+        calls.  One that fails on the way does not, and the one before goes on.
+
+        Args:
+            ref: an alias, such as ``"fraud@prod"``.
+            refresh: seconds between two looks at the alias, by one process of this host for all; six times as long when it
+                has stood still for a day.  ``"lazy"`` asks in the background of a call, and has no thread of its own; None
+                asks only when `Live.refresh` is called.
+            timeout: seconds that the store has at the start to say where the alias points.
+            guard: rules over what the running model does, which may undo a move.
+            expects: the signature that the application was written for, or the digest of its contract: a version that does
+                not fit it does not come into service here, wherever the alias points.
+            warmup: call a new version with its recorded examples before it serves.
+            check: compare what it answers to them with what it answered when it was published.
+            isolate: load a new version in a process of its own first.  None: a pickle that this host has not loaded before,
+                while another version is there to go on.
+            env: what to do with a version that was published with another Python, or with other major versions of its
+                packages: ``"strict"`` refuses it, ``"warn"`` says so and lets the check decide.
+            keep_previous: keep the version before in memory.  None: while a guard may undo the move.
+            offline: where the store cannot be reached at the start, or the version cannot serve: ``"last-good"`` serves the
+                last one that did on this host, ``"fail"`` raises.
+            on_event: called with each `Event`; or several such.  What one raises is logged.
+
+        Raises:
+            NotFound: there is no such alias, or it is retired.
+            Refused: `check-failed`, it answers otherwise here; `gate-refused`, it is not what `expects` or `env` ask for.
+            Untrusted: `format-not-trusted`, its format can run code, and others can write to this vault.
+            Corrupt: what is stored is not what was published.
+            Unsupported: its format, or a package that it needs, is not installed; `load-failed`, its code failed.
+            StoreError: the store failed.
+            InvalidInput: `bad-ref`, `ref` is no alias; `bad-value`, an option is malformed.
+        """
+        from modelvault.serving.live import Live
+        from modelvault.serving.options import checked
+
+        given: dict[str, Any] = {
+            "refresh": refresh,
+            "timeout": timeout,
+            "guard": guard,
+            "expects": expects,
+            "warmup": warmup,
+            "check": check,
+            "isolate": isolate,
+            "env": env,
+            "keep_previous": keep_previous,
+            "offline": offline,
+            "on_event": on_event,
+        }
+        alias = reference.parse_alias(ref)
+        return Live(_Source(self), alias, checked(**given), partial(self.live, str(alias), **given))
+
+
+class _Source:
+    """This vault, as a live handle sees it: see `modelvault.serving.source`."""
+
+    def __init__(self, vault: Opened) -> None:
+        self._vault = vault
+        self.shared = not is_near(vault._store)  # noqa: SLF001 - its own
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The records, with nothing in memory."""
+        return self._vault._read_anew()  # noqa: SLF001 - its own
+
+    def renewed(self) -> Self:
+        """The same, with nothing remembered."""
+        return type(self)(self._vault)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._vault,)
+
+    def folder(self) -> Path | None:
+        """Where this user's processes keep what they know of the vault."""
+        import contextlib
+
+        from modelvault.errors import VaultError
+
+        with contextlib.suppress(VaultError):
+            if cache := self._vault._cache():  # noqa: SLF001 - its own
+                return cache.live(self._vault.url)
+        return None
+
+    def fetch(self, move: Move) -> Manifest:
+        """Bring the files of a version into the cache, verified."""
+        assert move.target is not None
+        manifest = self.catalog.manifest(move.model, move.target)
+        if self.catalog.blobs.cache is not None:
+            self._vault._watched(self._tree(manifest, move), Tree.keep)  # noqa: SLF001 - its own
+        return manifest
+
+    def load(self, manifest: Manifest, move: Move) -> Any:
+        """The object."""
+        key = layout.entry(layout.journal(move.model, move.alias), move.seq)
+        format = self._vault._format(manifest, key)  # noqa: SLF001 - its own
+        return format.load(self._tree(manifest, move))
+
+    def rollback(self, move: Move, *, reason: str, evidence: Mapping[str, JsonValue]) -> Move:
+        """Undo `move`, if it is still the newest.  Commit point: the create of the alias's next entry."""
+        from modelvault import moving
+
+        ref = reference.AliasRef(move.model, move.alias)
+        who = self._vault._who(None, reason)  # noqa: SLF001 - its own
+        return moving.rollback(self.catalog, ref, who, to=None, expect=None, of=move.seq, evidence=evidence)
+
+    def _tree(self, manifest: Manifest, move: Move) -> Tree:
+        assert move.target is not None
+        cache = self._vault._cache  # noqa: SLF001 - its own
+        return Tree(manifest, Digest(move.target.digest), self.catalog.blobs, cache)
