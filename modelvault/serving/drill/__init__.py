@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import NamedTuple
 
 from modelvault.errors import VaultError, shown
-from modelvault.serving.drill import proof, process
+from modelvault.serving.drill import faults, process, proof, rehearsal
 from modelvault.serving.drill.bench import Bench, Drill, Failed, Figures, Skipped
 from modelvault.serving.drill.report import DrillReport, Outcome, Step
 
-__all__ = ["Bench", "Drill", "DrillReport", "Step", "steps"]
+__all__ = ["Bench", "Drill", "DrillReport", "Step", "drilled"]
 
 _REASON = 1_000
 
@@ -31,10 +32,22 @@ _TASKS = (
     _Task("loads", process.loads, "verified"),
     _Task("answers", process.answers, "loads"),
     _Task("compatible", proof.compatible, "plan"),
+    _Task("rollback", rehearsal.rollback, "answers"),
+    _Task("forward", rehearsal.forward, "rollback"),
+    _Task("faults", faults.faults, "rollback"),
 )
 
 
-def steps(drill: Drill) -> Iterator[Step]:
+def drilled(drill: Drill, alias: str, current: str, clock: Callable[[], datetime]) -> DrillReport:
+    """Make the steps of `drill`, for the alias that points to `current`."""
+    at, began = clock(), time.perf_counter()
+    with drill.ending:
+        made = tuple(_steps(drill))
+    target = drill.plan.target.version if drill.plan else ""
+    return DrillReport(alias, current, target, drill.quick, at, time.perf_counter() - began, made)
+
+
+def _steps(drill: Drill) -> Iterator[Step]:
     """Make each step, as far as those before allow."""
     broken: set[str] = set()
     for task in _TASKS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from modelvault.errors import shown
 from modelvault.stores.overlay import Overlay
 from modelvault.wire import File, JsonValue, Manifest, Move
 
-__all__ = ["Bench", "Drill", "Failed", "Figures", "Plan", "Skipped", "Stage", "Verbs"]
+__all__ = ["Bench", "Drill", "Failed", "Figures", "Plan", "Skipped", "Stage", "Verbs", "wait"]
 
 Figures = Mapping[str, JsonValue]
 
@@ -21,13 +22,33 @@ Figures = Mapping[str, JsonValue]
 class Verbs(Protocol):
     """The verbs of a vault that a rehearsal plays with."""
 
-    def publish(self, model: str, obj: Any, *, bump: Any = None) -> Any: ...
-    def promote(self, alias: str, to: str, *, reason: str) -> Move: ...
-    def rollback(self, alias: str, *, reason: str, expect: str | None = None) -> Move: ...
-    def history(self, alias: str) -> list[Move]: ...
-    def fetch(self, ref: str) -> Path: ...
-    def verify(self, ref: str, *, level: Any) -> Any: ...
-    def live(self, ref: str, **options: Any) -> Any: ...
+    def publish(self, model: str, obj: Any, *, bump: Any = None) -> Any:
+        """A version that is there from now on."""
+        ...
+
+    def promote(self, alias: str, to: str, *, reason: str) -> Move:
+        """Point an alias at a version."""
+        ...
+
+    def rollback(self, alias: str, *, reason: str, expect: str | None = None) -> Move:
+        """Point it back."""
+        ...
+
+    def history(self, alias: str) -> list[Move]:
+        """All its moves, newest first."""
+        ...
+
+    def fetch(self, ref: str) -> Path:
+        """The files of a version, in a folder."""
+        ...
+
+    def verify(self, ref: str, *, level: Any) -> Any:
+        """What is wrong with a version."""
+        ...
+
+    def live(self, ref: str, **options: Any) -> Any:
+        """A handle that follows an alias."""
+        ...
 
 
 class Plan(NamedTuple):
@@ -100,6 +121,9 @@ class Drill:
     """The verified files of the target."""
     answered: Mapping[str, Any] = field(default_factory=dict)
     """What the fresh process said of the examples."""
+    service: tuple[Verbs, Any] | None = None
+    """The vault and the live handle of the rehearsal."""
+    ending: ExitStack = field(default_factory=ExitStack)
 
     @property
     def left(self) -> float:
@@ -122,6 +146,10 @@ class Drill:
     def alias(self) -> str:
         """The one that is moved: nobody has heard of it."""
         return f"{self.model}@{self.name}"
+
+    def opened(self, live: Any) -> Any:
+        """`live`, which is closed when the drill ends."""
+        return self.ending.enter_context(live)
 
     def staged(self, name: str, *, clock: Callable[[], datetime] | None = None) -> Stage:
         """A copy of the vault, in which `alias` was promoted to the target and then to the current version."""

@@ -20,7 +20,12 @@ _LIMIT = 10_000
 def junit(report: DrillReport) -> str:
     """The document, with its declaration."""
     outcomes = [step.outcome for step in report.steps]
-    counts = {"tests": len(outcomes), "failures": outcomes.count("fail"), "errors": 0, "skipped": outcomes.count("skip")}
+    counts = {
+        "tests": len(outcomes),
+        "failures": outcomes.count("fail"),
+        "errors": 0,
+        "skipped": outcomes.count("skip"),
+    }
     said = {"name": f"drill {report.alias}", **counts, "time": f"{report.seconds:.3f}"}
     root = Element("testsuites", _texts(said))
     suite = SubElement(root, "testsuite", _texts(said | {"timestamp": f"{report.at:%Y-%m-%dT%H:%M:%S}"}))

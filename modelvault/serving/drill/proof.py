@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from modelvault.serving.drill.bench import Drill, Failed, Figures, Skipped
+from modelvault.serving.environment import mismatches
 from modelvault.signature.bump import contract_bump
+from modelvault.wire import JsonValue
 
 __all__ = ["compatible", "plan", "present", "verified"]
 
@@ -13,7 +13,7 @@ __all__ = ["compatible", "plan", "present", "verified"]
 def plan(drill: Drill) -> Figures:
     """A rollback has a target."""
     drill.plan = found = drill.bench.plan()
-    said = {"current": found.current.version, "target": found.target.version, "entry": found.seq}
+    said: dict[str, JsonValue] = {"current": found.current.version, "target": found.target.version, "entry": found.seq}
     return said | ({"passed_over": [*found.skipped]} if found.skipped else {})
 
 
@@ -31,10 +31,8 @@ def verified(drill: Drill) -> Figures:
     """Every byte of it, hashed anew into a fresh folder."""
     if drill.quick:
         raise Skipped("sizes alone were asked for")
-    began = time.perf_counter()
     drill.folder = drill.bench.files(drill.target, kept=False)
-    took = time.perf_counter() - began
-    return {"bytes": drill.target.size, "bytes_per_s": round(drill.target.size / took)}
+    return {"bytes": drill.target.size}
 
 
 def compatible(drill: Drill) -> Figures:
@@ -42,6 +40,9 @@ def compatible(drill: Drill) -> Figures:
     bump = contract_bump(drill.current.signature, drill.target.signature, drill.current.version)
     if bump.level == "major":
         raise Failed("; ".join(bump.reasons))
-    if drill.current.signature is None or drill.target.signature is None:
-        raise Skipped("; ".join(bump.unknown))
-    return {"level": bump.level} | ({"unknown": [*bump.unknown]} if bump.unknown else {})
+    found = mismatches(drill.target.environment)
+    grave = [str(one) for one in found if one.grave]
+    if grave and drill.answered.get("answered") != []:  # that it answers as before says more than any number
+        raise Failed("; ".join(grave))
+    said: dict[str, list[JsonValue]] = {"unknown": [*bump.unknown], "environment": [*map(str, found)]}
+    return {"level": bump.level} | {name: words for name, words in said.items() if words}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -82,6 +82,10 @@ class DrillReport:
             return f"{where}: failed: {', '.join(step.name for step in self.failed)}"
         recovery = "" if self.recovery_s is None else f", recovered in {self.recovery_s:.2f} s"
         return f"{where}: passed in {self.seconds:.1f} s{recovery}"
+
+    def kept(self, note: int) -> DrillReport:
+        """The same, kept in that note."""
+        return replace(self, note=note)
 
     def evidence(self) -> dict[str, JsonValue]:
         """What is kept in the note."""
