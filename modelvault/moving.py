@@ -17,8 +17,10 @@ from modelvault.reference import AliasRef
 from modelvault.upkeep.verify import prove
 from modelvault.wire import JsonValue, Move, Target, record
 
-__all__ = ["Who", "promote", "reason_given", "rollback", "way_back"]
+__all__ = ["Who", "promote", "reason_given", "rollback", "undo", "way_back"]
 
+_LOOK_BACK = 20
+"""Entries that are searched for a rollback by a guard."""
 _PROVE_LIMIT = 64 * 1024 * 1024
 """A rollback verifies every byte of its target up to this size; of a larger one it proves presence and size."""
 
@@ -89,6 +91,40 @@ def way_back(catalog: Catalog, ref: AliasRef, newest: Move, to: Target | None) -
     below, skipped = _last_good(catalog, ref, newest, restored(newest, journal.entry), to)
     journal.chain(newest.seq, below.seq)
     return below, skipped
+
+
+def undo(
+    catalog: Catalog,
+    ref: AliasRef,
+    move: Move,
+    who: Who,
+    *,
+    evidence: Mapping[str, JsonValue],
+    cooldown: float,
+) -> Move:
+    """Append a rollback of `move`, if it is the newest entry still.  Commit point: the create of the next entry.
+
+    So of any number who want to undo it one does, and nobody undoes what somebody has done since.
+
+    Raises:
+        Conflict: `alias-moved`, it is not the newest entry.
+        Refused: `gate-refused`, a guard rolled back less than `cooldown` seconds ago.
+        NotFound, Corrupt: as `rollback`.
+    """
+    journal, now = catalog.journal(ref.model, ref.alias), who.clock()
+    for seq in range(move.seq - 1, max(move.seq - _LOOK_BACK, 0), -1):
+        entry = journal.entry(seq)
+        if (now - entry.at).total_seconds() >= cooldown:
+            break
+        if entry.kind == "rollback" and "guard" in entry.evidence:
+            raise Refused(
+                f"{ref} was rolled back by a guard at {entry.at:%H:%M:%S} UTC, entry {seq}, and is not again so soon",
+                code=Code.GATE_REFUSED,
+                hint="a person decides: 'modelvault rollback', or leave it",
+                ref=str(ref),
+                verdicts=("cooldown",),
+            )
+    return rollback(catalog, ref, who, to=None, expect=None, of=move.seq, evidence=evidence)
 
 
 def reason_given(reason: str) -> str:

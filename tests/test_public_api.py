@@ -27,7 +27,7 @@ PUBLIC = {
 }  # fmt: skip
 
 VERBS = {
-    "aliases", "card", "compare", "diff", "draft", "drill", "fetch", "find", "history", "live", "load", "models", "note", "notes", "page", "prefetch", "promote", "publish", "quarantine", "release",
+    "aliases", "card", "compare", "diff", "draft", "drill", "explain", "fetch", "find", "history", "live", "load", "models", "note", "notes", "page", "prefetch", "promote", "publish", "quarantine", "release",
     "reproduce", "rollback",
     "suggest_bump",
     "unyank", "url", "verify", "version", "versions", "yank",

@@ -11,10 +11,10 @@ from modelvault.errors import VaultError
 from modelvault.reference import AliasRef
 from modelvault.serving.events import Hooks
 from modelvault.serving.snapshot import Snapshot
-from modelvault.serving.watching import Watch
 
 if TYPE_CHECKING:
     from modelvault.serving.following import Following
+    from modelvault.serving.watch import Monitor
 
 __all__ = ["Calls", "follower"]
 
@@ -26,16 +26,18 @@ _MOST = 1_000_000
 class Calls:
     """What is told of each call: to whom watches, and, together with others, to exporters."""
 
-    def __init__(self, watch: Watch | None, hooks: Hooks) -> None:
+    def __init__(self, watch: Monitor | None, hooks: Hooks) -> None:
         self._watch = watch
         self._hooks = hooks
         self._seen: deque[tuple[str, bool, float]] = deque(maxlen=_MOST)
         self.counted = watch is not None or bool(hooks.exporters)
 
-    def saw(self, now: Snapshot, seconds: float, error: BaseException | None) -> None:
-        """A call to `now` took so long, and failed with `error`, or not at all."""
-        if self._watch is not None:
-            self._watch.saw(now.digest, seconds, error)
+    def saw(self, now: Snapshot, seconds: float, error: BaseException | None, *call: Any) -> None:
+        """A `call` to `now`, a method with its arguments, took so long, and failed with `error`, or not at all."""
+        watch = self._watch
+        if watch is not None and watch.saw(now.digest, seconds, error):
+            name, x, more, named = call
+            watch.remember(now.digest, seconds, error, (name, _all(x, more), named))
         if self._hooks.exporters:
             self._seen.append((now.version, error is None, seconds))
 
@@ -102,9 +104,9 @@ def _counted(following: Following, name: str) -> Callable[..., Any]:
         except Exception as error:
             took = clock() - began
             if not _is_callers(now, x):
-                following.calls.saw(now, took, error)
+                following.calls.saw(now, took, error, name, x, more, named)
             raise
-        following.calls.saw(now, clock() - began, None)
+        following.calls.saw(now, clock() - began, None, name, x, more, named)
         return answer
 
     return call

@@ -16,6 +16,7 @@ from modelvault.errors import (
     Conflict,
     Corrupt,
     NotFound,
+    Refused,
     StoreError,
     VaultError,
     shown,
@@ -365,7 +366,7 @@ class Following:
             self._retired.append((before, time.monotonic()))
 
     def _on_probation(self) -> bool:
-        return self.watch is not None and self.watch.status().get("probation", True) is not False
+        return self.watch is not None and self.watch.probation
 
     def _hold(self, move: Move, reason: str, phases: Phases) -> Swap:
         with self._changing:
@@ -394,11 +395,14 @@ class Following:
 
     # --- undo
 
-    def undo(self, reason: str, evidence: Mapping[str, JsonValue]) -> bool:
-        """The version before serves at once, if it is in memory; the alias is rolled back in the background."""
+    def undo(self, reason: str, evidence: Mapping[str, JsonValue], move: Move | None = None) -> bool:
+        """The version before serves at once, if it is in memory; the alias is rolled back in the background.
+
+        Nothing is done if what serves was brought by another move than `move`.
+        """
         with self._changing:
             bad, previous = self.slot.now, self.previous
-            if self._undoing or self.closed:
+            if self._undoing or self.closed or (move is not None and move.seq != bad.move.seq):
                 return False
             if previous is not None:
                 self.slot.now = previous
@@ -422,6 +426,11 @@ class Following:
         except (StoreError, CommitUncertain) as error:
             self._failed(error)
             raise
+        except (Refused, NotFound) as error:  # the alias stays, and is followed again
+            self._undoing = None
+            self.rejections.drop(_digest(undo.move) or "")
+            self.tell("guard_alert", f"the alias is not rolled back: {said(error)}", cause="guard")
+            return
         except VaultError as error:
             self._undoing = None
             self.tell("held", f"the alias cannot be rolled back: {said(error)}", cause="guard")
@@ -436,6 +445,8 @@ class Following:
     def forked(self) -> None:
         """The model is here, and all that looks after it is made anew."""
         self._begin(self.source.renewed())
+        if self.watch:
+            self.watch.swapped(self.slot.now, self.previous, self.slot.now.move)
         self.plan(first=True)
 
     def close(self) -> None:

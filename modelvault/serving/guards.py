@@ -150,6 +150,16 @@ class Guard:
         """The limit from 0 to 1; None if it is that of the version before."""
         return None if isinstance(self.limit, str) else self.scaled(self.limit)
 
+    @property
+    def probation_seconds(self) -> float:
+        """`probation`, in seconds."""
+        return seconds_in(self.probation, "probation")
+
+    @property
+    def cooldown_seconds(self) -> float:
+        """`cooldown`, in seconds."""
+        return seconds_in(self.cooldown, "cooldown")
+
     def scaled(self, value: float) -> float:
         """`value`, from `low` to `high`, as one from 0 to 1."""
         return (value - self.low) / (self.high - self.low)
@@ -173,14 +183,13 @@ class Guard:
         return f"{what[self.kind]} at most {_percent(self)}"
 
 
-def listed(guards: Guard | Sequence[Guard]) -> tuple[Guard, ...]:
+def listed(guards: object) -> tuple[Guard, ...]:
     """`guards`, which have each a name of its own.
 
     Raises:
         InvalidInput: `bad-value`.
     """
-    given: object = guards
-    found = (given,) if isinstance(given, Guard) else tuple(given) if isinstance(given, list | tuple) else (None,)
+    found = (guards,) if isinstance(guards, Guard) else tuple(guards) if isinstance(guards, list | tuple) else (None,)
     if len(found) > _MOST_GUARDS or not all(isinstance(each, Guard) for each in found):
         raise _bad(f"guard is a list of guards, at most {_MOST_GUARDS}", "guard=[Guard.errors(limit=0.01)]")
     names = [each.name for each in found if isinstance(each, Guard)]

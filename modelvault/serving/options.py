@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from modelvault.errors import Code, InvalidInput, shown
 from modelvault.serving.events import Hook
+from modelvault.serving.guards import Guard
 from modelvault.signature import Signature, signature
 
 __all__ = ["Options", "checked"]
@@ -63,7 +64,7 @@ def checked(
     return Options(
         refresh=refresh if refresh is None or _is(refresh, "lazy") else _seconds("refresh", refresh),  # type: ignore[arg-type] # it is "lazy"
         timeout=_seconds("timeout", timeout),
-        guard=_several("guard", guard),
+        guard=(guard,) if isinstance(guard, Guard) else _several("guard", guard),
         expects=_contract(expects),
         warmup=warmup is True,
         check=check is True,

@@ -1,4 +1,4 @@
-"""The verb that keeps a model in service."""
+"""The verbs of models in service."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from modelvault import layout, reference
 from modelvault.canonical import Digest
 from modelvault.catalog import Catalog
+from modelvault.errors import Code, InvalidInput, NotFound, shown
 from modelvault.tree import Tree
 from modelvault.verbs.opened import Opened, is_near
 from modelvault.wire import JsonValue, Manifest, Move
@@ -17,6 +18,8 @@ from modelvault.wire import JsonValue, Manifest, Move
 if TYPE_CHECKING:
     from modelvault.serving import Live
     from modelvault.serving.events import Hook
+    from modelvault.serving.guards import Guard
+    from modelvault.serving.record import Explanation
     from modelvault.signature import Signature
 
 
@@ -29,7 +32,7 @@ class Serving(Opened):
         *,
         refresh: float | Literal["lazy"] | None = 5.0,
         timeout: float = 10.0,
-        guard: Sequence[Any] = (),
+        guard: Guard | Sequence[Guard] = (),
         expects: Signature | Mapping[str, Any] | str | type | None = None,
         warmup: bool = True,
         check: bool = True,
@@ -51,7 +54,7 @@ class Serving(Opened):
                 has stood still for a day.  ``"lazy"`` asks in the background of a call, and has no thread of its own; None
                 asks only when `Live.refresh` is called.
             timeout: seconds that the store has at the start to say where the alias points.
-            guard: rules over what the running model does, which may undo a move.
+            guard: limits on what the running model does; evidence that one is exceeded undoes the promotion.
             expects: the signature that the application was written for, or the digest of its contract: a version that does
                 not fit it does not come into service here, wherever the alias points.
             warmup: call a new version with its recorded examples before it serves.
@@ -92,6 +95,35 @@ class Serving(Opened):
         }
         alias = reference.parse_alias(ref)
         return Live(_Source(self), alias, checked(**given), partial(self.live, str(alias), **given))
+
+    def explain(self, alias: str, seq: int | None = None) -> Explanation:
+        """Why an alias was moved; for a rollback by a guard, its evidence, computed again from the record alone.
+
+        Args:
+            alias: such as ``"fraud@prod"``.
+            seq: the number of the entry in its history; the newest, if left out.
+
+        Raises:
+            NotFound: `alias-not-found`, there is no such alias or entry.
+            Corrupt: a record is damaged.
+        """
+        from modelvault.serving.record import explained
+
+        ref = reference.parse_alias(alias)
+        if seq is not None and (type(seq) is not int or seq < 1):
+            raise InvalidInput(f"{shown(seq)} is no number of an entry", code=Code.BAD_VALUE, hint="seq=1 is the first")
+        journal = self._catalog.journal(ref.model, ref.alias)
+        newest = journal.newest()
+        last = newest.seq if newest else 0
+        if not last or (seq or last) > last:
+            raise NotFound(
+                f"{ref} has {last:,} entries" if last else f"there is no {ref}",
+                code=Code.ALIAS_NOT_FOUND,
+                hint=f"'modelvault history {ref}'",
+                ref=str(ref),
+            )
+        move, *before = journal.chain(seq or last, max((seq or last) - 1, 1))
+        return explained(move, before[0] if before else None)
 
 
 class _Source:
@@ -141,10 +173,12 @@ class _Source:
     def rollback(self, move: Move, *, reason: str, evidence: Mapping[str, JsonValue]) -> Move:
         """Undo `move`, if it is still the newest.  Commit point: the create of the alias's next entry."""
         from modelvault import moving
+        from modelvault.serving.record import actor, cooldown_of
 
         ref = reference.AliasRef(move.model, move.alias)
-        who = self._vault._who(None, reason)  # noqa: SLF001 - its own
-        return moving.rollback(self.catalog, ref, who, to=None, expect=None, of=move.seq, evidence=evidence)
+        who = self._vault._who(actor(), reason)  # noqa: SLF001 - its own
+        cooldown = cooldown_of(evidence)
+        return moving.undo(self.catalog, ref, move, who, evidence=evidence, cooldown=cooldown)
 
     def _tree(self, manifest: Manifest, move: Move) -> Tree:
         assert move.target is not None

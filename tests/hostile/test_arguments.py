@@ -178,6 +178,7 @@ VERBS: dict[str, tuple[Callable[..., object], tuple[str, ...], dict[str, object]
     "aliases": (Vault.aliases, ("model",), {"model": "m"}),
     "history": (Vault.history, ("alias",), {"alias": "m@prod"}),
     "notes": (Vault.notes, ("ref",), {"ref": "m@prod"}),
+    "explain": (Vault.explain, ("alias", "seq"), {"alias": "m@prod", "seq": 1}),
     "diff": (Vault.diff, ("a", "b"), {"a": "m:1.0.0", "b": "m:1.1.0"}),
     "compare": (Vault.compare, ("model", "metrics"), {"model": "m", "metrics": "auc"}),
     "find": (Vault.find, ("expression",), {"expression": "alias == 'prod'", "limit": None}),
