@@ -20,7 +20,7 @@ from modelvault.reference import AliasRef
 from modelvault.upkeep.verify import prove
 from modelvault.wire import JsonValue, Manifest, Move, Note, Policy, Target, record
 
-__all__ = ["Who", "promote", "reason_given", "rollback", "undo"]
+__all__ = ["Who", "promote", "reason_given", "rollback", "undo", "way_back"]
 
 _LOOK_BACK = 20
 """Entries that are searched for a rollback by a guard."""
@@ -128,14 +128,21 @@ def rollback(
         _check(ref, newest, expect)
         _check_newest(ref, newest, of)
         newest = newest or catalog.newest(ref.model, ref.alias)
-        below, skipped = _last_good(catalog, ref, newest, restored(newest, journal.entry), to)
-        journal.chain(newest.seq, below.seq)
+        below, skipped = way_back(catalog, ref, newest, to)
         proved: dict[str, JsonValue] = {"restores": below.seq, "proved": _prove(catalog.fresh(), ref.model, below)}
         if skipped:
             proved["skipped"] = skipped
         return _move(ref, slot, "rollback", who, below.target, below.undo, more | proved)
 
     return journal.append(build)
+
+
+def way_back(catalog: Catalog, ref: AliasRef, newest: Move, to: Target | None) -> tuple[Move, list[JsonValue]]:
+    """The entry whose target a rollback from `newest` restores, and what it passes over.  Raises as `Vault.rollback`."""
+    journal = catalog.journal(ref.model, ref.alias)
+    below, skipped = _last_good(catalog, ref, newest, restored(newest, journal.entry), to)
+    journal.chain(newest.seq, below.seq)
+    return below, skipped
 
 
 def undo(

@@ -30,7 +30,7 @@ PUBLIC = {
 }  # fmt: skip
 
 VERBS = {
-    "aliases", "card", "compare", "diff", "draft", "explain", "fetch", "find", "history", "live", "load", "models", "note", "notes", "page", "policy", "prefetch", "promote", "protect", "unprotect", "publish", "quarantine", "release",
+    "aliases", "card", "compare", "diff", "draft", "drill", "explain", "fetch", "find", "history", "live", "load", "models", "note", "notes", "page", "policy", "prefetch", "promote", "protect", "unprotect", "publish", "quarantine", "release",
     "reproduce", "rollback",
     "suggest_bump",
     "unyank", "url", "verify", "version", "versions", "yank",

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from modelvault import __version__
-from modelvault.cli import look, move, protect, publish, read, serve, upkeep  # noqa: F401 - each adds its verbs
-from modelvault.cli.exits import EXITS, EXITS_OF_CODES, INTERRUPTED, PIPE_CLOSED, error_data, exit_code
+from modelvault.cli import drill, look, move, protect, publish, read, serve, upkeep  # noqa: F401 - each adds its verbs
+from modelvault.cli.exits import EXITS, EXITS_OF_CODES, INTERRUPTED, PIPE_CLOSED, STEP_FAILED, error_data, exit_code
 from modelvault.cli.verb import VERBS, Given
 from modelvault.errors import Code, InvalidInput, VaultError, shown
 
@@ -123,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="exit codes:\n  0 done\n  1 unexpected\n"
         + "".join(f"  {exit} {kind.__name__}\n" for kind, exit in EXITS.items())
         + "".join(f"  {exit} {code}\n" for code, exit in EXITS_OF_CODES.items())
+        + f"  {STEP_FAILED} a step of a drill failed\n"
         + f"  {INTERRUPTED} interrupted",
     )
     parser.add_argument("--version", action="version", version=f"modelvault {__version__}")

@@ -24,6 +24,9 @@ EXITS: dict[type[VaultError], int] = {
 EXITS_OF_CODES: dict[str, int] = {Code.STORE_DENIED: 77}
 """Where a category says too little: who is denied now is denied later.  77 means "no permission" since sendmail."""
 
+STEP_FAILED = 7
+"""A drill was made, and a step of it failed: no error, but nothing to go on with."""
+
 INTERRUPTED, PIPE_CLOSED = 130, 141
 """As a shell reports SIGINT and SIGPIPE."""
 

@@ -16,7 +16,7 @@ from modelvault.display.text import Card, Line, Table, rendered
 from modelvault.errors import shown
 from modelvault.wire import Claim, Manifest, Move
 
-__all__ = ["Aliases", "History", "Versions", "comparison", "diff", "live", "vault", "version"]
+__all__ = ["Aliases", "History", "Versions", "comparison", "diff", "drill", "live", "vault", "version"]
 
 _LIMIT = 50_000
 _LINE, _LINES = 400, 120
@@ -127,6 +127,13 @@ def _told(value: object) -> Sequence[Line]:
     if isinstance(value, Mapping):
         return [(shown(name), shown(one, 1000)) for name, one in value.items()]
     return [] if value in (None, "") else [str(value)]
+
+
+def drill(summary: str, rows: Sequence[Sequence[str]]) -> Bundle:
+    """The steps of a drill: number, name, result, time, what was measured."""
+    view = Table(("#", "STEP", "RESULT", "TIME", "MEASURED"), rows, strong=2)
+    plain = "\n".join([shown(summary, _LINE), _plain(view, 0)])
+    return _bundle(plain, summary, lambda count: [table(view, INLINE, count)])
 
 
 def _bundle(plain: str, title: str, parts: Callable[[int], Sequence[Html]]) -> Bundle:

@@ -519,7 +519,7 @@ def test_the_exit_code_is_that_of_the_category(
 
 def test_every_category_has_an_exit_code_of_its_own():
     assert set(cli.EXITS) == set(errors.VaultError.__subclasses__())
-    exits = [0, 1, 130, 141, *cli.EXITS.values(), *cli.EXITS_OF_CODES.values()]
+    exits = [0, 1, 7, 130, 141, *cli.EXITS.values(), *cli.EXITS_OF_CODES.values()]
     assert len(set(exits)) == len(exits)
 
 
