@@ -141,7 +141,8 @@ class Following(Service):
             with suppress(Exception):  # whatever a guard's own code raises: it is asked again
                 self.watch.tick()
         self.calls.export(self.ref)
-        self.hooks.age(self.ref.model, self.ref.alias, time.time() - self.seen_at)
+        if self.seen_at:
+            self.hooks.age(self.ref.model, self.ref.alias, time.time() - self.seen_at)
         self.sweep()
         if self.polls:
             news = self.asking.glance()

@@ -71,6 +71,10 @@ def _run(
     source: Source, manifest: Manifest, move: Move, overtaken: Callable[[], bool], alive: Callable[[], None]
 ) -> None:
     ref = f"{manifest.model}:{manifest.version}"
+    try:
+        given: bytes | None = pickle.dumps((source, manifest, move))
+    except Exception:  # a store in memory, or of a user's own, cannot go to another process
+        return
     end = time.monotonic() + _LIMIT
     process = subprocess.Popen(  # noqa: S603 - this interpreter, and a program that stands above
         [sys.executable, "-c", _PROGRAM],
@@ -81,7 +85,6 @@ def _run(
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
     try:
-        given: bytes | None = pickle.dumps((source, manifest, move))
         while True:
             try:
                 said, _ = process.communicate(given, timeout=_SLICE)

@@ -11,6 +11,7 @@ from modelvault import layout, reference
 from modelvault.canonical import Digest
 from modelvault.catalog import Catalog
 from modelvault.errors import Code, InvalidInput, NotFound, shown
+from modelvault.stores import Key
 from modelvault.tree import Tree
 from modelvault.verbs.opened import Opened, is_near
 from modelvault.wire import JsonValue, Manifest, Move
@@ -166,8 +167,7 @@ class _Source:
 
     def load(self, manifest: Manifest, move: Move) -> Any:
         """The object."""
-        key = layout.entry(layout.journal(move.model, move.alias), move.seq)
-        format = self._vault._format(manifest, key)  # noqa: SLF001 - its own
+        format = self._vault._format(manifest, self._pinned(move))  # noqa: SLF001 - its own
         return format.load(self._tree(manifest, move))
 
     def rollback(self, move: Move, *, reason: str, evidence: Mapping[str, JsonValue]) -> Move:
@@ -179,6 +179,15 @@ class _Source:
         who = self._vault._who(actor(), reason)  # noqa: SLF001 - its own
         cooldown = cooldown_of(evidence)
         return moving.undo(self.catalog, ref, move, who, evidence=evidence, cooldown=cooldown)
+
+    def _pinned(self, move: Move) -> str:
+        """The record that pins the digest: the move, or the claim, in a vault that was set back to before the move."""
+        assert move.target is not None
+        entry = layout.entry(layout.journal(move.model, move.alias), move.seq)
+        if self.shared or self._vault._store.private(Key(entry)):  # noqa: SLF001 - its own
+            return entry
+        claim = self.catalog.claim(move.model, move.target.version)
+        return layout.claim(move.model, move.target.version) if claim.target.digest == move.target.digest else entry
 
     def _tree(self, manifest: Manifest, move: Move) -> Tree:
         assert move.target is not None

@@ -298,7 +298,7 @@ def test_the_store_going_down_is_said_and_coming_back_too(vault, tmp_path):
         (tmp_path / "away").rename(tmp_path / "vault")
         (tmp_path / "vault").chmod(0o755)
         vault.promote("m@prod", "1.1.0", reason="x")
-        until(lambda: live.version == "1.1.0")
+        until(lambda: live.version == "1.1.0" and len(seen) == 4)
         assert [event.kind for event in seen] == ["loaded", "stale", "recovered", "swapped"]
 
 

@@ -155,7 +155,7 @@ def test_every_worker_of_a_server_follows(server, vault, tmp_path):
             for number in (1, 2, 0):
                 vault.promote("m@prod", f"1.{number}.0", reason="x")
                 new = dict.fromkeys(workers, "")
-                until(lambda new=new, all={str(number)}: _answers(at, new) and {*new.values()} == all, 60)
+                until(lambda new=new, wanted={str(number)}: _answers(at, new) and {*new.values()} == wanted, 60)
         finally:
             os.killpg(process.pid, signal.SIGTERM)
             try:
