@@ -13,6 +13,7 @@ from modelvault.serving.events import Hooks
 from modelvault.serving.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from modelvault.serving.beside import Beside
     from modelvault.serving.following import Following
     from modelvault.serving.watch import Monitor
 
@@ -30,7 +31,12 @@ class Calls:
         self._watch = watch
         self._hooks = hooks
         self._seen: deque[tuple[str, bool, float]] = deque(maxlen=_MOST)
-        self.counted = watch is not None or bool(hooks.exporters)
+        self.beside: Beside | None = None
+
+    @property
+    def counted(self) -> bool:
+        """Somebody wants to know."""
+        return self._watch is not None or self.beside is not None or bool(self._hooks.exporters)
 
     def saw(self, now: Snapshot, seconds: float, error: BaseException | None, *call: Any) -> None:
         """A `call` to `now`, a method with its arguments, took so long, and failed with `error`, or not at all."""
@@ -38,6 +44,9 @@ class Calls:
         if watch is not None and watch.saw(now.digest, seconds, error):
             name, x, more, named = call
             watch.remember(now.digest, seconds, error, (name, _all(x, more), named))
+        if self.beside is not None:
+            name, x, more, named = call
+            self.beside.saw(now, seconds, error, (name, _all(x, more), named))
         if self._hooks.exporters:
             self._seen.append((now.version, error is None, seconds))
 
@@ -91,12 +100,12 @@ def _lazy(following: Following, name: str) -> Callable[..., Any]:
 
 
 def _counted(following: Following, name: str) -> Callable[..., Any]:
-    slot, clock = following.slot, time.perf_counter
+    slot, clock, beside = following.slot, time.perf_counter, following.calls.beside
 
     def call(x: Any = _NOTHING, /, *more: Any, **named: Any) -> Any:
         if following.options.refresh == "lazy" and time.monotonic() >= following.due:
             following.ask_soon()
-        now = slot.now
+        now = slot.now if beside is None else beside.pick(slot.now, x)
         method = getattr(now.model, name)
         began = clock()
         try:

@@ -273,7 +273,7 @@ def _replay(told: Mapping[str, Any]) -> tuple[bool, str]:
 def _fits(move: Move, before: Move | None, told: Mapping[str, Any]) -> Iterator[Said]:
     """What the move is, beside what its evidence is about."""
     undoes = told.get("undoes")
-    right = move.kind == "rollback" and undoes == move.seq - 1 and move.target is not None
+    right = move.kind in {"rollback", "retire"} and undoes == move.seq - 1
     yield Said("move", right, f"a {shown(move.kind)} that undoes entry {shown(undoes)}")
     if before is not None and before.target is not None:
         named = (told.get("version"), told.get("digest")) == (before.target.version, before.target.digest)
