@@ -116,7 +116,7 @@ def live(status: Mapping[str, object]) -> Bundle:
 def _told(value: object) -> Sequence[Line]:
     if isinstance(value, Mapping):
         return [(shown(name), shown(one, 1000)) for name, one in value.items()]
-    return [] if value in (None, "") else [str(value)]
+    return [str(one) for one in (value if isinstance(value, list) else [value]) if one not in (None, "")]
 
 
 def _bundle(plain: str, title: str, parts: Callable[[int], Sequence[Html]]) -> Bundle:

@@ -95,6 +95,7 @@ class Live:
             digest=now.digest,
             loaded_at=now.loaded_at.isoformat(),
             checked=now.checked,
+            environment=list(now.environment),
             wanted=wanted.version,
             alias_seen_at=seen.isoformat() if seen else None,
             rejected=dict(rejected),
