@@ -76,6 +76,7 @@ def main() -> None:
         model = vault.load("m@prod")
         with vault.live("m@prod", refresh=None) as bare, vault.live("m@prod", refresh=None, guard=GUARDS) as live:
             direct, plain, guarded = (best(lambda one=one: one.predict(1), 200_000) for one in (model, bare, live))
+        counts, sums = Counts(10_000, 93), Sums(0.2)
         monitor = Monitor(GUARDS, undo=lambda *_: False)
         monitor.swapped(SimpleNamespace(model=model, version="1.0.0", digest="d"), None, move)
         said = {
@@ -86,8 +87,8 @@ def main() -> None:
             "observe(), one label": best(lambda: monitor.observe("wrong", False), 50_000),
             "tick(), three guards": best(monitor.tick, 2_000),
             "evidence of two integers": best(lambda: log_evidence(10_000, 93, 0.01), 20_000),
-            "a look, life and epoch": best(lambda c=Counts(10_000, 93): c.look(0.01, 0.001), 20_000),
-            "a bet on one number": best(lambda s=Sums(0.2): s.add([0.17]), 5_000),
+            "a look, life and epoch": best(lambda: counts.look(0.01, 0.001), 20_000),
+            "a bet on one number": best(lambda: sums.add([0.17]), 5_000),
             "back to the version before": min(rolled_back(vault) for _ in range(7)),
         }
     for what, seconds in said.items():

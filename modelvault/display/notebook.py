@@ -134,7 +134,7 @@ def _told(value: object) -> Sequence[Line]:
         return [*evidence.bars(guards), *_told(rest)]
     if isinstance(value, Mapping):
         return [(shown(name), shown(one, 1000)) for name, one in value.items()]
-    return [] if value in (None, "") else [str(value)]
+    return [str(one) for one in (value if isinstance(value, list) else [value]) if one not in (None, "")]
 
 
 def _bundle(plain: str, title: str, parts: Callable[[int], Sequence[Html]]) -> Bundle:

@@ -42,7 +42,7 @@ class Live:
         if canary is not None:
             from modelvault.serving.beside import Beside
 
-            self._beside = self._following.calls.beside = Beside(self._following, source, canary)
+            self._beside = self._following.beside = Beside(self._following, source, canary)
         self._slot = self._following.slot
         self._call = follower(self._following, "__call__")
         self._again = again
@@ -125,6 +125,7 @@ class Live:
             digest=now.digest,
             loaded_at=now.loaded_at.isoformat(),
             checked=now.checked,
+            environment=list(now.environment),
             wanted=wanted.version,
             alias_seen_at=seen.isoformat() if seen else None,
             rejected=dict(rejected),
