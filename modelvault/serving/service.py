@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from modelvault.errors import StoreError, VaultError, shown
 from modelvault.reference import AliasRef
@@ -17,6 +18,9 @@ from modelvault.serving.snapshot import Slot, Snapshot
 from modelvault.serving.swap import Rejections, digest_of, said
 from modelvault.serving.watching import Undo, watched
 from modelvault.wire import Move
+
+if TYPE_CHECKING:
+    from modelvault.serving.beside import Beside
 
 __all__ = ["Service"]
 
@@ -44,6 +48,8 @@ class Service:
         self.seen_at = 0.0
         """When the store has last said where the alias points; seconds since the epoch."""
         self.closed = False
+        self.beside: Beside | None = None
+        """A canary."""
 
     def begin(self, undo: Undo) -> None:
         """All that a process must have of its own."""
@@ -116,7 +122,7 @@ class Service:
         ]
 
     def _on_probation(self) -> bool:
-        return self.watch is not None and self.watch.status().get("probation", True) is not False
+        return self.watch is not None and self.watch.probation
 
     # --- said
 

@@ -79,7 +79,9 @@ def prepared(
     checked = _answers(source, manifest, model, options, phases)
     assert move.target is not None
     known = None if manifest.signature is None else signature(manifest.signature)
-    return Snapshot(model, manifest.version, move.target.digest, known, datetime.now(UTC), move, checked)
+    return Snapshot(
+        model, manifest.version, move.target.digest, known, datetime.now(UTC), move, checked, _noticed(phases, ref)
+    )
 
 
 def _loaded(source: Source, manifest: Manifest, move: Move) -> Any:
@@ -114,6 +116,21 @@ def _suits(found: tuple[Mismatch, ...], ref: str, *, strict: bool) -> None:
     grave = [str(one) for one in found if one.grave]
     if strict and grave:
         raise _refused(f"{ref} was published in another environment: {'; '.join(grave)}", grave, ref)
+
+
+_said: set[str] = set()
+"""Once per process is enough."""
+
+
+def _noticed(phases: Phases, ref: str) -> tuple[str, ...]:
+    """What differs in the environment, in words; it is logged, too."""
+    found = tuple(map(str, phases.warnings))
+    for one in {*found} - _said:
+        import logging
+
+        _said.add(one)
+        logging.getLogger("modelvault.serving").warning("%s is in service with %s", ref, one)
+    return found
 
 
 def _refused(message: str, against: list[str], ref: str) -> Refused:

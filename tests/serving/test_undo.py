@@ -16,6 +16,8 @@ from .models import ROWS, Says, classifiers, numbers, until
 class Watch:
     """Undoes when it is told to."""
 
+    probation = True
+
     def __init__(self, guards, *, undo, tell):
         self.undo, self.tell = undo, tell
         self.calls, self.observed, self.swaps, self.ticks, self.fire = [], [], [], 0, False
