@@ -45,5 +45,6 @@ html_show_copyright = False
 # Names of the standard library and of dependencies: their documentation is elsewhere, and a build needs no network.
 nitpick_ignore_regex = [
     (r"py:.*", r"(collections|contextlib|dataclasses|datetime|enum|os|pathlib|typing|pydantic)\..*"),
-    (r"py:class", r"modelvault\.version\._Verbs|dict\[str|Level|Side|JsonValue|datetime"),
+    (r"py:class", r"modelvault\.version\._Verbs|dict\[str|Level|Side|JsonValue|datetime|Hook"),
+    (r"py:class", r"modelvault\.(serving\.(source|options)\..*|reference\.AliasRef)"),  # nobody makes a `Live` by hand
 ]

@@ -17,7 +17,7 @@ from modelvault.reference import AliasRef
 from modelvault.upkeep.verify import prove
 from modelvault.wire import JsonValue, Move, Target, record
 
-__all__ = ["Who", "promote", "reason_given", "rollback", "undo", "way_back"]
+__all__ = ["Who", "promote", "reason_given", "retire", "rollback", "undo", "way_back"]
 
 _LOOK_BACK = 20
 """Entries that are searched for a rollback by a guard."""
@@ -127,6 +127,20 @@ def undo(
     return rollback(catalog, ref, who, to=None, expect=None, of=move.seq, evidence=evidence)
 
 
+def retire(catalog: Catalog, ref: AliasRef, move: Move, who: Who, *, evidence: Mapping[str, JsonValue]) -> Move:
+    """Append the end of an alias, if `move` is its newest entry.  Commit point: the create of the next entry.
+
+    Raises:
+        Conflict: `alias-moved`, it is not.
+    """
+
+    def build(newest: Move | None, slot: Slot) -> Move:
+        _check_newest(ref, newest, move.seq)
+        return _move(ref, slot, "retire", who, None, move.seq, dict(evidence))
+
+    return catalog.journal(ref.model, ref.alias).append(build)
+
+
 def reason_given(reason: str) -> str:
     """`reason`, if it says something.
 
@@ -142,7 +156,7 @@ def reason_given(reason: str) -> str:
 def _move(
     ref: AliasRef,
     slot: Slot,
-    kind: Literal["promote", "rollback"],
+    kind: Literal["promote", "rollback", "retire"],
     who: Who,
     target: Target | None,
     undo: int | None,

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from modelvault.diff import Diff
-from modelvault.display import figures, records
+from modelvault.display import evidence, figures, records
 from modelvault.display.html import INLINE, ROWS, Html, card, element, lines, more, table
 from modelvault.display.records import Published
 from modelvault.display.text import Card, Line, Table, rendered
 from modelvault.errors import shown
 from modelvault.wire import Claim, Manifest, Move
 
-__all__ = ["Aliases", "History", "Versions", "diff", "drill", "live", "vault", "version"]
+__all__ = ["Aliases", "History", "Versions", "diff", "drill", "explanation", "live", "vault", "version"]
 
 _LIMIT = 50_000
 _LINE, _LINES = 400, 120
@@ -109,14 +109,32 @@ def live(status: Mapping[str, object]) -> Bundle:
     """The status of a live handle."""
     said = dict(status)
     title = f"{shown(said.pop('ref', 'a model'))} in service"
+    guards = [*_guards(said.get("guard")), *_guards(said.get("canary"))]
     view = Card(title, [(shown(name).replace("_", " "), _told(value)) for name, value in said.items()])
-    return _bundle(_plain(view, 0), title, lambda rows: [card(view, INLINE, rows)])
+    return _bundle(_plain(view, 0), title, lambda rows: [card(view, INLINE, rows), evidence.picture(guards[:rows])])
+
+
+def explanation(said: Mapping[str, object], text: str, verdicts: Sequence[tuple[str, str]]) -> Bundle:
+    """Why an alias was moved; `said` has its `evidence` and its `bound`."""
+    view = Card(text.partition("\n")[0], [(label, [words]) for label, words in verdicts])
+    ends = text.rpartition("\n")[2]
+    drawn = evidence.picture([said] if "bound" in said else [])
+    return _bundle(text, shown(view.title), lambda rows: [card(view, INLINE, rows), drawn, element("p", ends)])
+
+
+def _guards(watched: object) -> Sequence[Mapping[str, object]]:
+    found = watched.get("guards") if isinstance(watched, Mapping) else None
+    return [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
 
 
 def _told(value: object) -> Sequence[Line]:
+    if guards := _guards(value):
+        assert isinstance(value, Mapping)
+        rest = {name: one for name, one in value.items() if name != "guards"}
+        return [*evidence.bars(guards), *_told(rest)]
     if isinstance(value, Mapping):
         return [(shown(name), shown(one, 1000)) for name, one in value.items()]
-    return [] if value in (None, "") else [str(value)]
+    return [str(one) for one in (value if isinstance(value, list) else [value]) if one not in (None, "")]
 
 
 def drill(summary: str, rows: Sequence[Sequence[str]]) -> Bundle:

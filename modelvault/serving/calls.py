@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from modelvault.errors import VaultError
 from modelvault.reference import AliasRef
 from modelvault.serving.events import Hooks
+from modelvault.serving.replay import Call
 from modelvault.serving.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -24,30 +25,20 @@ _MOST = 1_000_000
 
 
 class Calls:
-    """What is told of each call: to whom watches, and, together with others, to exporters."""
+    """What is told of each call: to `watch`, and to exporters, for whom they are kept in `seen`."""
 
     def __init__(self, watch: Monitor | None, hooks: Hooks) -> None:
-        self._watch = watch
+        self.watch = watch
+        self.seen: deque[tuple[str, bool, float]] | None = deque(maxlen=_MOST) if hooks.exporters else None
         self._hooks = hooks
-        self._seen: deque[tuple[str, bool, float]] = deque(maxlen=_MOST)
-        self.counted = watch is not None or bool(hooks.exporters)
-
-    def saw(self, now: Snapshot, seconds: float, error: BaseException | None, *call: Any) -> None:
-        """A `call` to `now`, a method with its arguments, took so long, and failed with `error`, or not at all."""
-        watch = self._watch
-        if watch is not None and watch.saw(now.digest, seconds, error):
-            name, x, more, named = call
-            watch.remember(now.digest, seconds, error, (name, _all(x, more), named))
-        if self._hooks.exporters:
-            self._seen.append((now.version, error is None, seconds))
 
     def export(self, ref: AliasRef) -> None:
         """Tell the exporters of the calls since the last time."""
-        if not self._seen:
+        if not self.seen:
             return
         grouped: dict[tuple[str, str], list[float]] = defaultdict(list)
-        for _ in range(len(self._seen)):
-            version, well, seconds = self._seen.popleft()
+        for _ in range(len(self.seen)):
+            version, well, seconds = self.seen.popleft()
             grouped[version, "ok" if well else "error"].append(seconds)
         for (version, outcome), some in grouped.items():
             self._hooks.requests(ref.model, ref.alias, version, outcome, some)
@@ -55,24 +46,40 @@ class Calls:
 
 def follower(following: Following, name: str) -> Callable[..., Any]:
     """The method `name` of whatever serves when it is called."""
-    if following.calls.counted:
-        made = _counted(following, name)
-    elif following.options.refresh == "lazy":
+    calls, lazy = following.calls, following.options.refresh == "lazy"
+    if calls.watch is not None or calls.seen is not None or following.beside is not None:
+        made = _counted(following, name, lazy=lazy)
+    elif lazy:
         made = _lazy(following, name)
     else:
-        made = _plain(following, name)
+        made = _predict(following) if name == "predict" else _plain(following, name)
     made.__name__ = made.__qualname__ = name
     made.__doc__ = f"`{name}` of the model in service."
     return made
+
+
+# Each of these passes on one argument, the usual call, as it is: to collect more of them, even none, takes time, too.
+
+
+def _predict(following: Following) -> Callable[..., Any]:
+    """As `_plain`, without looking for a name: half as long a way."""
+    slot = following.slot
+
+    def call(x: Any = _NOTHING, /, *more: Any, **named: Any) -> Any:
+        if more or named or x is _NOTHING:
+            return slot.now.model.predict(*_all(x, more), **named)
+        return slot.now.model.predict(x)
+
+    return call
 
 
 def _plain(following: Following, name: str) -> Callable[..., Any]:
     slot = following.slot
 
     def call(x: Any = _NOTHING, /, *more: Any, **named: Any) -> Any:
-        if not more and not named and x is not _NOTHING:  # the usual call; to pass on what is empty takes time, too
-            return getattr(slot.now.model, name)(x)
-        return getattr(slot.now.model, name)(*_all(x, more), **named)
+        if more or named or x is _NOTHING:
+            return getattr(slot.now.model, name)(*_all(x, more), **named)
+        return getattr(slot.now.model, name)(x)
 
     return call
 
@@ -83,33 +90,53 @@ def _lazy(following: Following, name: str) -> Callable[..., Any]:
     def call(x: Any = _NOTHING, /, *more: Any, **named: Any) -> Any:
         if clock() >= following.due:
             following.ask_soon()
-        if not more and not named and x is not _NOTHING:
-            return getattr(slot.now.model, name)(x)
-        return getattr(slot.now.model, name)(*_all(x, more), **named)
+        if more or named or x is _NOTHING:
+            return getattr(slot.now.model, name)(*_all(x, more), **named)
+        return getattr(slot.now.model, name)(x)
 
     return call
 
 
-def _counted(following: Following, name: str) -> Callable[..., Any]:
-    slot, clock = following.slot, time.perf_counter
+def _counted(following: Following, name: str, *, lazy: bool) -> Callable[..., Any]:
+    slot, clock, beside = following.slot, time.perf_counter, following.beside
 
     def call(x: Any = _NOTHING, /, *more: Any, **named: Any) -> Any:
-        if following.options.refresh == "lazy" and time.monotonic() >= following.due:
+        if lazy and time.monotonic() >= following.due:
             following.ask_soon()
-        now = slot.now
+        now, calls = slot.now, following.calls
+        if beside is not None:
+            now = beside.pick(now, x)
         method = getattr(now.model, name)
         began = clock()
         try:
-            answer = method(x) if not more and not named and x is not _NOTHING else method(*_all(x, more), **named)
+            answer = method(*_all(x, more), **named) if more or named or x is _NOTHING else method(x)
         except Exception as error:
             took = clock() - began
             if not _is_callers(now, x):
-                following.calls.saw(now, took, error, name, x, more, named)
+                _saw(following, now, took, error, (name, _all(x, more), named))
             raise
-        following.calls.saw(now, clock() - began, None, name, x, more, named)
+        took = clock() - began
+        if beside is not None:
+            _saw(following, now, took, None, (name, _all(x, more), named))
+            return answer
+        if calls.watch is not None and calls.watch.saw(now.digest, took, None):
+            calls.watch.remember(now.digest, took, None, (name, _all(x, more), named))
+        if calls.seen is not None:
+            calls.seen.append((now.version, True, took))
         return answer
 
     return call
+
+
+def _saw(following: Following, now: Snapshot, took: float, error: Exception | None, call: Call) -> None:
+    """Tell all who want to know of a call to `now`."""
+    calls = following.calls
+    if following.beside is not None:
+        following.beside.saw(now, took, error, call)
+    if calls.watch is not None and calls.watch.saw(now.digest, took, error):
+        calls.watch.remember(now.digest, took, error, call)
+    if calls.seen is not None:
+        calls.seen.append((now.version, error is None, took))
 
 
 def _all(x: Any, more: tuple[Any, ...]) -> tuple[Any, ...]:

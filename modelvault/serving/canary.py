@@ -12,14 +12,13 @@ at most `tolerance` more.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Final
 
 from modelvault.errors import Code, InvalidInput, shown
-from modelvault.serving.evidence import Counts, Look, Sums, concurrent_limit
+from modelvault.serving.evidence import Counts, Look, concurrent_limit, log_evidence
 
-__all__ = ["Arms", "Paired", "Split", "paired_loss"]
+__all__ = ["Arms", "Split", "paired_loss"]
 
 _BITS: Final = 64
 
@@ -51,7 +50,7 @@ class Split:
 
 @dataclass(slots=True)
 class Arms:
-    """The bad events of both arms, of one guard; the new one has `share` of the traffic."""
+    """The bad events of both arms, of one guard; the new one has at most `share` of the traffic."""
 
     share: float
     tolerance: float
@@ -62,9 +61,9 @@ class Arms:
         """What share of the bad events may be the new one's."""
         return concurrent_limit(self.share, self.tolerance)
 
-    def add(self, new: int, old: int) -> None:
-        """So many bad events more, of each."""
-        self.counts.add(new + old, new)
+    def see(self, new: int, old: int) -> None:
+        """So many bad events there are by now, of each."""
+        self.counts.add(new + old - self.counts.n, new - self.counts.bad)
 
     def look(self, alpha: float) -> Look:
         """The evidence that the new one is worse; an epoch that is long enough ends."""
@@ -72,33 +71,9 @@ class Arms:
         self.counts.turn(self.m)
         return look
 
-
-class Paired:
-    """The losses of a new version beside those of the one in service, on the same inputs.
-
-    `verdict` says whether the new one is worse, or no worse, beyond doubt; each with a probability of at most `alpha` of
-    being wrong, ever.
-    """
-
-    def __init__(self, tolerance: float, alpha: float) -> None:
-        self.alpha = alpha
-        self.worse = Sums((1 + tolerance) / 2)
-        self.no_worse = Sums((1 - tolerance) / 2)
-
-    def add(self, new: float, old: float) -> None:
-        """The losses of one input, each from 0 to 1."""
-        x = paired_loss(new, old)
-        self.worse.add([x])
-        self.no_worse.add([1 - x])
-
-    @property
-    def verdict(self) -> Literal["worse", "no worse", "open"]:
-        """What is beyond doubt."""
-        for name, sums in (("worse", self.worse), ("no worse", self.no_worse)):
-            if sums.look(self.alpha).reached:
-                return name  # type: ignore[return-value] # one of them
-            sums.turn()
-        return "open"
+    def no_worse(self) -> float:
+        """The log of the evidence that it is not: that too many of the bad events are the other's."""
+        return log_evidence(self.counts.n, self.counts.n - self.counts.bad, 1 - self.m)
 
 
 def paired_loss(new: float, old: float) -> float:
@@ -110,7 +85,3 @@ def paired_loss(new: float, old: float) -> float:
     if 0 <= new <= 1 and 0 <= old <= 1:
         return (new - old + 1) / 2
     raise InvalidInput(f"a loss is from 0 to 1, not {shown(new)} or {shown(old)}", code=Code.BAD_VALUE, hint="scale it")
-
-
-Loss = Callable[[Any, Any], float]
-"""How far an answer is from another, from 0 to 1."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from modelvault.errors import shown
+from modelvault.errors import Code, InvalidInput, shown
 from modelvault.reference import AliasRef
 from modelvault.serving.calls import follower
 from modelvault.serving.following import Following
@@ -16,6 +16,10 @@ from modelvault.serving.snapshot import Snapshot
 from modelvault.serving.source import Source
 from modelvault.serving.status import Status
 from modelvault.serving.swap import Swap
+
+if TYPE_CHECKING:
+    from modelvault.gates import Gate
+    from modelvault.serving.beside import Beside, Canary
 
 __all__ = ["Live"]
 
@@ -28,10 +32,17 @@ class Live:
     threads, and in children of the process.  For several calls on one version there is `pin`.
     """
 
-    def __init__(self, source: Source, ref: AliasRef, options: Options, again: Callable[[], Live]) -> None:
+    def __init__(
+        self, source: Source, ref: AliasRef, options: Options, again: Callable[[], Live], canary: Canary | None = None
+    ) -> None:
         """Use `Vault.live`."""
         self._following = Following(source, ref, options)
         self._following.start()
+        self._beside: Beside | None = None
+        if canary is not None:
+            from modelvault.serving.beside import Beside
+
+            self._beside = self._following.beside = Beside(self._following, source, canary)
         self._slot = self._following.slot
         self._call = follower(self._following, "__call__")
         self._again = again
@@ -60,14 +71,30 @@ class Live:
         return self._slot.now.version
 
     @contextmanager
-    def pin(self) -> Iterator[Snapshot]:
-        """One version for several calls: ``with live.pin() as s: s.model.predict(x)``; `s.version` says which."""
-        yield self._slot.now
+    def pin(self, x: Any = None) -> Iterator[Snapshot]:
+        """One version for several calls: ``with live.pin() as s: s.model.predict(x)``; `s.version` says which.
+
+        Beside a canary it is the version that answers to `x`.  What is called by `s.model` is not counted.
+        """
+        now = self._slot.now
+        yield now if self._beside is None or x is None else self._beside.pick(now, x)
+
+    @property
+    def no_worse(self) -> Gate:
+        """A gate for the promotion of the canary: it is beyond doubt no worse than what serves, by each guard.
+
+        Raises:
+            InvalidInput: `bad-value`, there is no canary.
+        """
+        if self._beside is None:
+            raise InvalidInput("there is no canary", code=Code.BAD_VALUE, hint='live(…, canary="fraud@canary")')
+        return self._beside.watch.no_worse
 
     def observe(self, name: str, value: Any, *, version: str | None = None) -> None:
         """Tell the guards what the application has measured, maybe days later: of `version`, or the one in service."""
-        if self._following.watch is not None:
-            self._following.watch.observe(name, value, version)
+        for watch in (self._following.watch, self._beside and self._beside.watch):
+            if watch:
+                watch.observe(name, value, version or self.version)
 
     def refresh(self) -> Swap | None:
         """Ask the store now, and follow; what has become of that, or None if nothing has changed.
@@ -78,7 +105,10 @@ class Live:
             StoreError: the store failed; what serves goes on.
             Corrupt: `alias-went-backwards` or `journal-broken`; what serves goes on.
         """
-        return self._following.refreshed()
+        swap = self._following.refreshed()
+        if self._beside:
+            self._beside.refresh()
+        return swap
 
     def status(self) -> Status:
         """What serves, what the alias points to, and if that is not the same, why."""
@@ -95,15 +125,19 @@ class Live:
             digest=now.digest,
             loaded_at=now.loaded_at.isoformat(),
             checked=now.checked,
+            environment=list(now.environment),
             wanted=wanted.version,
             alias_seen_at=seen.isoformat() if seen else None,
             rejected=dict(rejected),
             previous=previous.version if previous else None,
             guard=dict(following.watch.status()) if following.watch else None,
+            canary=dict(self._beside.status()) if self._beside else None,
         )
 
     def close(self) -> None:
         """Follow no more.  Calls still go to the version that serves now."""
+        if self._beside:
+            self._beside.close()
         self._following.close()
 
     def __enter__(self) -> Self:

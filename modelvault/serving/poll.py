@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from modelvault import layout
 from modelvault.cache import folders
 from modelvault.catalog import Catalog
 from modelvault.errors import VaultError
 from modelvault.reference import AliasRef
 from modelvault.wire import Move
 
-__all__ = ["Asking", "pause"]
+__all__ = ["Asking", "after", "first", "pause"]
 
 _LONGEST = 300.0
 """Seconds between two tries, however often they have failed."""
@@ -65,9 +66,10 @@ class Asking:
         return move
 
     def raw(self, move: Move) -> bytes | None:
-        """The stored bytes of a move that was seen."""
-        from modelvault import layout
-
+        """The stored bytes of a move that was seen; nothing is asked of a store behind a network."""
+        if self._catalog.heads:
+            found = self._catalog.heads.newest(self._journal.folder, self._journal.names)
+            return found.stored.raw if found and found.stored.record.seq == move.seq else None
         with suppress(VaultError):
             return self._catalog.records.read(Move, layout.entry(self._journal.folder, move.seq)).raw
         return None
@@ -118,6 +120,11 @@ def _release(file: int) -> None:
 
         fcntl.flock(file, fcntl.LOCK_UN)
     os.close(file)
+
+
+def first(refresh: float) -> float:
+    """Seconds until the store is asked for the first time: anything up to `refresh`."""
+    return random.uniform(0.0, refresh)  # noqa: S311 - not a secret
 
 
 def after(seconds: float) -> float:

@@ -8,9 +8,9 @@ import platform
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any, Final, NamedTuple
 
-from modelvault import __version__
 from modelvault.errors import VaultError, shown
 from modelvault.serving.evidence import (
     ALTERNATIVES,
@@ -100,7 +100,7 @@ class Case:
             "first": _instant(self.first),
             "last": _instant(self.last),
             "replay": None if replay is None else dict(replay),
-            "library": __version__,
+            "library": import_module("modelvault").__version__,  # the package stands above
         }
         found |= {"logs": [*self.look.logs]} if self.look.logs else {}
         found |= {"share": self.share} if self.share is not None else {}
@@ -171,6 +171,18 @@ class Explanation:
             "holds": self.holds,
             "verdicts": [each._asdict() for each in self.verdicts],
         }
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        from modelvault.display.notebook import explanation
+
+        told = self.move.evidence.get("guard")
+        figures: dict[str, object] = {"name": "evidence"}
+        if isinstance(told, Mapping):
+            for name in ("evidence", "bound"):
+                log = told.get(f"log_{name}")
+                figures |= {name: log / LOG_10} if isinstance(log, int | float) else {}
+        verdicts = [(f"{'✓' if each.holds else '✗'} {each.what}", each.words) for each in self.verdicts]
+        return explanation(figures, str(self), verdicts)
 
     def __str__(self) -> str:
         lines = [str(self.move)]
@@ -273,7 +285,7 @@ def _replay(told: Mapping[str, Any]) -> tuple[bool, str]:
 def _fits(move: Move, before: Move | None, told: Mapping[str, Any]) -> Iterator[Said]:
     """What the move is, beside what its evidence is about."""
     undoes = told.get("undoes")
-    right = move.kind == "rollback" and undoes == move.seq - 1 and move.target is not None
+    right = move.kind in {"rollback", "retire"} and undoes == move.seq - 1
     yield Said("move", right, f"a {shown(move.kind)} that undoes entry {shown(undoes)}")
     if before is not None and before.target is not None:
         named = (told.get("version"), told.get("digest")) == (before.target.version, before.target.digest)

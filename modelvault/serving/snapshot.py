@@ -27,6 +27,8 @@ class Snapshot:
     """The move of the alias that it was loaded for."""
     checked: bool = False
     """It answered to recorded examples as it did when it was published."""
+    environment: tuple[str, ...] = ()
+    """What is of another version here than where it was published."""
 
     @property
     def ref(self) -> str:

@@ -44,6 +44,10 @@ class Source(Protocol):
         """The object, every byte of which is verified, if the reader trusts its format."""
         ...
 
+    def retire(self, move: Move, *, reason: str, evidence: Mapping[str, JsonValue]) -> Move:
+        """Retire the alias, if `move` is its newest: one compare-and-set.  Raises Conflict if it is not."""
+        ...
+
     def rollback(self, move: Move, *, reason: str, evidence: Mapping[str, JsonValue]) -> Move:
         """Undo `move`, if it is still the newest: one compare-and-set.  Raises Conflict if it is not."""
         ...

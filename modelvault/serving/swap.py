@@ -20,11 +20,12 @@ from modelvault.signature.compat import compare
 from modelvault.signature.recording import recorded, replayed
 from modelvault.wire import Manifest, Move
 
-__all__ = ["Rejection", "Rejections", "Swap", "prepared"]
+__all__ = ["Phases", "Rejection", "Rejections", "Swap", "digest_of", "prepared", "said"]
 
 _FIRST, _LAST = 60.0, 600.0
 """Seconds until a version that could not be brought into service is tried again."""
 _REMEMBERED = 32
+_FOR_GOOD = float("inf")
 
 
 class Swap(NamedTuple):
@@ -78,7 +79,9 @@ def prepared(
     checked = _answers(source, manifest, model, options, phases)
     assert move.target is not None
     known = None if manifest.signature is None else signature(manifest.signature)
-    return Snapshot(model, manifest.version, move.target.digest, known, datetime.now(UTC), move, checked)
+    return Snapshot(
+        model, manifest.version, move.target.digest, known, datetime.now(UTC), move, checked, _noticed(phases, ref)
+    )
 
 
 def _loaded(source: Source, manifest: Manifest, move: Move) -> Any:
@@ -113,6 +116,21 @@ def _suits(found: tuple[Mismatch, ...], ref: str, *, strict: bool) -> None:
     grave = [str(one) for one in found if one.grave]
     if strict and grave:
         raise _refused(f"{ref} was published in another environment: {'; '.join(grave)}", grave, ref)
+
+
+_said: set[str] = set()
+"""Once per process is enough."""
+
+
+def _noticed(phases: Phases, ref: str) -> tuple[str, ...]:
+    """What differs in the environment, in words; it is logged, too."""
+    found = tuple(map(str, phases.warnings))
+    for one in {*found} - _said:
+        import logging
+
+        _said.add(one)
+        logging.getLogger("modelvault.serving").warning("%s is in service with %s", ref, one)
+    return found
 
 
 def _refused(message: str, against: list[str], ref: str) -> Refused:
@@ -165,31 +183,40 @@ class Rejections:
     def __init__(self) -> None:
         self.all: dict[str, Rejection] = {}
 
-    def refuse(self, move: Move) -> Rejection | None:
-        """The rejection that stands in the way of `move`, if it is not time to try again."""
-        assert move.target is not None
-        found = self.all.get(move.target.digest)
-        return found if found and found.seq == move.seq and time.monotonic() < found.until else None
+    def of(self, move: Move) -> Rejection | None:
+        """Why `move` is not followed."""
+        found = self.all.get(digest_of(move) or "")
+        return found if found and found.seq == move.seq else None
+
+    def refuse(self, move: Move) -> bool:
+        """`move` is not followed, and it is not time to try again."""
+        found = self.of(move)
+        return found is not None and time.monotonic() < found.until
 
     def add(self, move: Move, reason: str, *, for_good: bool = False) -> None:
         """`move` could not be followed; with `for_good`, it never is, whatever the time."""
         assert move.target is not None
         before = self.all.pop(move.target.digest, None)
         tries = before.tries + 1 if before and before.seq == move.seq else 1
-        until = float("inf") if for_good else time.monotonic() + min(_FIRST * 2 ** (tries - 1), _LAST)
+        until = _FOR_GOOD if for_good else time.monotonic() + min(_FIRST * 2 ** (tries - 1), _LAST)
         self.all[move.target.digest] = Rejection(move.target.version, reason, move.seq, tries, until)
         while len(self.all) > _REMEMBERED:
             self.all.pop(next(iter(self.all)))
 
     def retry(self, move: Move) -> None:
         """It is time to try `move` again, unless it was refused for good."""
-        found = self.all.get(move.target.digest) if move.target else None
-        if found and move.target and found.until != float("inf"):
+        found = self.of(move)
+        if found and move.target and found.until != _FOR_GOOD:
             self.all[move.target.digest] = found._replace(until=0.0)
 
     def drop(self, digest: str) -> None:
         """It serves."""
         self.all.pop(digest, None)
+
+
+def digest_of(move: Move) -> str | None:
+    """Of the version that `move` points to; None if the alias is retired."""
+    return move.target.digest if move.target else None
 
 
 def said(error: VaultError) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -11,12 +11,14 @@ from modelvault import layout, reference
 from modelvault.canonical import Digest
 from modelvault.catalog import Catalog
 from modelvault.errors import Code, InvalidInput, NotFound, shown
+from modelvault.stores import Key
 from modelvault.tree import Tree
 from modelvault.verbs.opened import Opened, is_near
 from modelvault.wire import JsonValue, Manifest, Move
 
 if TYPE_CHECKING:
     from modelvault.serving import Live
+    from modelvault.serving.beside import Canary
     from modelvault.serving.events import Hook
     from modelvault.serving.guards import Guard
     from modelvault.serving.record import Explanation
@@ -41,6 +43,10 @@ class Serving(Opened):
         keep_previous: bool | None = None,
         offline: Literal["last-good", "fail"] = "last-good",
         on_event: Hook | Sequence[Hook] | None = None,
+        canary: str | None = None,
+        share: float = 0.05,
+        canary_key: Callable[..., object] | None = None,
+        shadow: float | None = None,
     ) -> Live:
         """The model that an alias points to, followed while the process runs.
 
@@ -67,6 +73,11 @@ class Serving(Opened):
             offline: where the store cannot be reached at the start, or the version cannot serve: ``"last-good"`` serves the
                 last one that did on this host, ``"fail"`` raises.
             on_event: called with each `Event`; or several such.  What one raises is logged.
+            canary: an alias of the same model, whose version answers a share of the calls.  Where it is worse than the one
+                in service beyond doubt, by the guards, it stops, and the alias is retired with the evidence.
+            share: of the keys that the canary gets, or of the calls, if there is no `canary_key`.
+            canary_key: a function of the first argument of a call: one key always gets the same version.
+            shadow: the canary answers nobody, but this share of the calls is put to it once more, in the background.
 
         Raises:
             NotFound: there is no such alias, or it is retired.
@@ -94,7 +105,10 @@ class Serving(Opened):
             "on_event": on_event,
         }
         alias = reference.parse_alias(ref)
-        return Live(_Source(self), alias, checked(**given), partial(self.live, str(alias), **given))
+        beside = None if canary is None else _beside(alias, canary, share, canary_key, shadow)
+        split: dict[str, Any] = {"canary": canary, "share": share, "canary_key": canary_key, "shadow": shadow}
+        again = partial(self.live, str(alias), **given, **split)
+        return Live(_Source(self), alias, checked(**given), again, beside)
 
     def explain(self, alias: str, seq: int | None = None) -> Explanation:
         """Why an alias was moved; for a rollback by a guard, its evidence, computed again from the record alone.
@@ -124,6 +138,19 @@ class Serving(Opened):
             )
         move, *before = journal.chain(seq or last, max((seq or last) - 1, 1))
         return explained(move, before[0] if before else None)
+
+
+def _beside(
+    alias: reference.AliasRef, canary: str, share: float, key: Callable[..., object] | None, shadow: float | None
+) -> Canary:
+    from modelvault.serving.beside import Canary
+
+    ref = reference.parse_alias(canary)
+    if ref.model != alias.model or ref == alias:
+        raise InvalidInput(
+            f"{ref} is no canary of {alias}", code=Code.BAD_VALUE, hint="another alias of the same model"
+        )
+    return Canary(ref, share, key, shadow)
 
 
 class _Source:
@@ -166,8 +193,7 @@ class _Source:
 
     def load(self, manifest: Manifest, move: Move) -> Any:
         """The object."""
-        key = layout.entry(layout.journal(move.model, move.alias), move.seq)
-        format = self._vault._format(manifest, key)  # noqa: SLF001 - its own
+        format = self._vault._format(manifest, self._pinned(move))  # noqa: SLF001 - its own
         return format.load(self._tree(manifest, move))
 
     def rollback(self, move: Move, *, reason: str, evidence: Mapping[str, JsonValue]) -> Move:
@@ -179,6 +205,24 @@ class _Source:
         who = self._vault._who(actor(), reason)  # noqa: SLF001 - its own
         cooldown = cooldown_of(evidence)
         return moving.undo(self.catalog, ref, move, who, evidence=evidence, cooldown=cooldown)
+
+    def retire(self, move: Move, *, reason: str, evidence: Mapping[str, JsonValue]) -> Move:
+        """Retire the alias of `move`, if that is its newest.  Commit point: the create of the alias's next entry."""
+        from modelvault import moving
+        from modelvault.serving.record import actor
+
+        ref = reference.AliasRef(move.model, move.alias)
+        who = self._vault._who(actor(), reason)  # noqa: SLF001 - its own
+        return moving.retire(self.catalog, ref, move, who, evidence=evidence)
+
+    def _pinned(self, move: Move) -> str:
+        """The record that pins the digest: the move, or the claim, in a vault that was set back to before the move."""
+        assert move.target is not None
+        entry = layout.entry(layout.journal(move.model, move.alias), move.seq)
+        if self.shared or self._vault._store.private(Key(entry)):  # noqa: SLF001 - its own
+            return entry
+        claim = self.catalog.claim(move.model, move.target.version)
+        return layout.claim(move.model, move.target.version) if claim.target.digest == move.target.digest else entry
 
     def _tree(self, manifest: Manifest, move: Move) -> Tree:
         assert move.target is not None

@@ -156,3 +156,18 @@ def test_what_is_too_long_in_any_number_of_rows_is_shown_as_text():
     )
     assert len(made["text/html"]) < LIMIT
     assert "all of it<br>&lt;b&gt;" in made["text/html"]
+
+
+def test_the_status_of_a_live_handle_is_a_card(vault):
+    hostile = {"ref": "fraud@prod", "state": "held", "reason": HOSTILE[0], "rejected": {"1.0.0": "<script>"}, "guard": None, "environment": ["numpy 2"]}  # fmt: skip
+    from modelvault.serving import Status
+
+    plain, html = shown(Status(hostile))
+    for text in ("fraud@prod", "held", "numpy 2"):
+        assert text in plain
+        assert text in html
+    assert "guard" not in plain
+    live = vault.live("fraud@prod", refresh=None)
+    assert "serving" in shown(live)[0]
+    assert repr(live) == f"<Live fraud@prod {live.version}, serving>"
+    live.close()

@@ -169,7 +169,7 @@ VERBS: dict[str, tuple[Callable[..., object], tuple[str, ...], dict[str, object]
     "draft": (draft, ("model",), {"model": "m", "version": None, "base": None, "keep_diff": False, "actor": None, "params": {}, "metrics": {}, "data": [], "notes": ""} | BUMP),
     "suggest_bump": (Vault.suggest_bump, ("model", "obj"), {"model": "m", "obj": 1, "example": [[1.0]], "signature": None, "base": "1.0.0"}),
     "load": (Vault.load, ("ref",), {"ref": "m@prod", "check": False}),
-    "live": (live, ("ref",), {"ref": "m@prod", "refresh": None, "timeout": 10.0, "guard": (), "expects": None, "warmup": True, "check": True, "isolate": False, "env": "warn", "keep_previous": None, "offline": "fail", "on_event": None}),
+    "live": (live, ("ref",), {"ref": "m@prod", "refresh": None, "timeout": 10.0, "guard": (), "expects": None, "warmup": True, "check": True, "isolate": False, "env": "warn", "keep_previous": None, "offline": "fail", "on_event": None, "canary": "m@none", "share": 0.05, "canary_key": None, "shadow": None}),
     "fetch": (Vault.fetch, ("ref", "to"), {"ref": "m@prod", "to": "out/{}", "only": ()}),
     "fetch_": (Vault.fetch, ("ref",), {"ref": "m@prod", "only": ()}),
     "prefetch": (Vault.prefetch, ("refs",), {"refs": "m@prod"}),

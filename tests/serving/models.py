@@ -2,12 +2,16 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from modelvault.errors import Code, StoreError
+from modelvault.stores import Store
+from modelvault.stores.wrappers import Operation, Wrapper
 from modelvault.vault import Vault
 
 ROWS = np.random.default_rng(7).normal(size=(64, 3))
@@ -83,3 +87,24 @@ def until(said: Callable[[], Any], seconds: float = 20.0) -> Any:
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.005)
     return found
+
+
+class Far(Wrapper):
+    """A store behind a network, which can be away or slow; it counts what it is asked."""
+
+    def __init__(self, inner: Store) -> None:
+        super().__init__(inner)
+        self.away = False
+        self.seconds = 0.0
+        self.asked = Counter[str]()
+
+    @property
+    def url(self) -> str:
+        return "far://away/vault"
+
+    def around(self, operation: Operation, call: Callable[[], Any]) -> Any:
+        self.asked["aliases" if "/aliases/" in operation.key else operation.verb] += 1
+        time.sleep(self.seconds)
+        if self.away:
+            raise StoreError("it is away", code=Code.STORE_UNREACHABLE)
+        return super().around(operation, call)

@@ -14,8 +14,6 @@ from modelvault.stores.local import LocalStore
 from modelvault.stores.wrappers import Recording, Wrapper
 from modelvault.vault import Vault
 
-from .models import until
-
 ERRORS = Guard.errors(limit=0.05)
 
 
@@ -40,6 +38,13 @@ class Down(Wrapper):
         if self.down:
             raise StoreError("nobody answers", code=Code.STORE_UNREACHABLE)
         return call()
+
+
+def until(said, seconds=30):
+    end = time.monotonic() + seconds
+    while not said():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)
 
 
 def filled(vault):
@@ -185,10 +190,10 @@ def _served(place, cache, count, ready, go):
     lives = [vault.live("m@prod", refresh=0.5, isolate=False, guard=ERRORS) for _ in range(count)]
     ready.release()
     go.wait()
-    until(lambda: all(live.version == "1.1.0" for live in lives), 60)
+    until(lambda: all(live.version == "1.1.0" for live in lives), 240)
     with ThreadPoolExecutor(count) as pool:
         list(pool.map(asked, lives))
-    until(lambda: all(live.version == "1.0.0" for live in lives), 60)
+    until(lambda: all(live.version == "1.0.0" for live in lives), 240)
     for live in lives:
         live.close()
 
@@ -204,11 +209,11 @@ def _one_move(tmp_path, processes, each):
     for worker in workers:
         worker.start()
     for _ in workers:
-        assert ready.acquire(timeout=240)
+        assert ready.acquire(timeout=480)
     vault.promote("m@prod", "1.1.0", reason="careless")
     go.set()
     for worker in workers:
-        worker.join(timeout=240)
+        worker.join(timeout=480)
         assert worker.exitcode == 0
     moves = vault.history("m@prod")
     assert [move.kind for move in moves] == ["rollback", "promote", "promote"]
@@ -231,5 +236,6 @@ def test_of_eight_guards_that_fire_at_once_one_moves_the_alias(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_of_64_processes_whose_guards_fire_at_once_one_moves_the_alias(tmp_path):
     _one_move(tmp_path, processes=64, each=1)
