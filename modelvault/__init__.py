@@ -24,6 +24,7 @@ __all__ = [
     "Comparison",
     "Diff",
     "Draft",
+    "DrillReport",
     "Estimate",
     "Field",
     "Finding",
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from modelvault.progress import Progress
     from modelvault.provenance.check import Finding
     from modelvault.provenance.recipe import Recipe
+    from modelvault.serving.drill.report import DrillReport
     from modelvault.serving.guards import Guard
     from modelvault.signature import Field, Signature
     from modelvault.signature.bump import Bump
@@ -71,6 +73,7 @@ _HOME = {
     "Comparison": "comparison",
     "Diff": "diff",
     "Draft": "submission",
+    "DrillReport": "serving.drill.report",
     "Estimate": "estimate",
     "Finding": "provenance.check",
     "Field": "signature",

@@ -26,9 +26,12 @@ _SHAPES = {
     "rollback": "M-6 0L5 -6V6Z",
     "retire": "M-5 -5L5 5M5 -5L-5 5",
     "drill": "M0 -6L6 0L0 6L-6 0Z",
+    "failed drill": "M-6 0L0 -6L6 0L0 6ZM-6 -6L6 6M-6 6L6 -6",
     "quarantine": "M-5 -5H5V5H-5Z",
     "yank": "M-5 -2H5V2H-5Z",
 }
+_DRAWN = {"retire", "failed drill"}
+"""Shapes that are lines."""
 _OTHER = "M-3 0a3 3 0 1 0 6 0a3 3 0 1 0 -6 0Z"
 NOTED = ("drill", "quarantine", "yank", "unyank", "release")
 """The kinds of notes that stand on a timeline."""
@@ -63,7 +66,7 @@ def timeline(shown: Sequence[Move | Note], label: str) -> Html:
         element("text", _short(lane or "nothing"), x=left - 14, y=y + 4, text_anchor="end")
         for lane, y in heights.items()
     ]
-    marks = [_mark(one.kind, _said(one), left + _STEP * at + 6, heights[one.version]) for at, one in enumerate(shown)]
+    marks = [_mark(_kind(one), _said(one), left + _STEP * at + 6, heights[one.version]) for at, one in enumerate(shown)]
     return element(
         "svg",
         element("path", d=guides, stroke="currentColor", stroke_opacity="0.15", fill="none"),
@@ -87,7 +90,7 @@ def _steps(shown: Sequence[Move | Note], heights: dict[str | None, int], left: i
 
 def _said(one: Move | Note) -> str:
     what, why = (one.version or "nothing", one.reason) if isinstance(one, Move) else (one.version, one.text)
-    return f"{one.kind} {what}, {one.at.astimezone(UTC):%Y-%m-%d %H:%MZ}, {one.actor}: {why}"
+    return f"{_kind(one)} {what}, {one.at.astimezone(UTC):%Y-%m-%d %H:%MZ}, {one.actor}: {why}"
 
 
 def _dates(shown: Sequence[Move | Note], left: int, height: int) -> list[Html]:
@@ -105,20 +108,25 @@ def _dates(shown: Sequence[Move | Note], left: int, height: int) -> list[Html]:
 
 def _mark(kind: str, title: str, x: float, y: float) -> Html:
     shape = _SHAPES.get(kind, _OTHER)
-    stroke = {"stroke": "currentColor", "stroke_width": "2"} if kind == "retire" else {}
+    drawn = {"stroke": "currentColor", "stroke_width": "2"} if kind in _DRAWN else {}
     return element(
         "path",
         element("title", text(title, _TITLE)),
         d=shape,
         transform=f"translate({x} {y})",
-        fill="currentColor",
-        **stroke,
+        fill="none" if kind == "failed drill" else "currentColor",
+        **drawn,
     )
+
+
+def _kind(one: Move | Note) -> str:
+    """What it is called: a drill that failed is another thing than one that passed."""
+    return "failed drill" if one.kind == "drill" and one.evidence.get("passed") is False else one.kind
 
 
 def legend(shown: Sequence[Move | Note]) -> Html:
     """The shapes that occur, with their names."""
-    kinds = dict.fromkeys(one.kind for one in shown)
+    kinds = dict.fromkeys(map(_kind, shown))
     return joined(
         joined(
             [

@@ -17,7 +17,7 @@ from modelvault.version import Version
 if TYPE_CHECKING:
     from modelvault.serving.drill import DrillReport
 
-_FAULTS = ("standard", "none")
+FAULTS = ("standard", "none")
 
 
 class Drilling(Moving):
@@ -90,8 +90,8 @@ class Drilling(Moving):
 def _checked(quick: object, faults: object, budget: object) -> float:
     if not isinstance(quick, bool):
         raise InvalidInput("quick is True or False", code=Code.BAD_VALUE)
-    if not (isinstance(faults, str) and faults in _FAULTS):
-        raise InvalidInput(f"{shown(faults)} are no faults", code=Code.BAD_VALUE, hint=", ".join(_FAULTS))
+    if not (isinstance(faults, str) and faults in FAULTS):
+        raise InvalidInput(f"{shown(faults)} are no faults", code=Code.BAD_VALUE, hint=", ".join(FAULTS))
     if isinstance(budget, int | float) and not isinstance(budget, bool) and 0 < budget < 1e6 and math.isfinite(budget):
         return float(budget)
     raise InvalidInput("budget is a number of seconds", code=Code.BAD_VALUE, hint="budget=60")

@@ -27,6 +27,7 @@ from modelvault.stores.local import LocalStore
 from modelvault.stores.wrappers import Wrapper
 from modelvault.testing.faults import Fault, FaultStore
 from modelvault.upkeep.verify import Level
+from modelvault.verbs.drill import FAULTS
 from modelvault.wire import NoteKind, as_json
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\u202e"
@@ -354,6 +355,7 @@ def test_choices_are_those_of_the_api():
         ("note", "kind"): set(get_args(NoteKind)),
         ("verify", "level"): set(get_args(Level)),
         ("cache", "what"): {"ls", "verify", "prune", "forget"},
+        ("drill", "faults"): set(FAULTS),
     }
 
 
@@ -361,6 +363,7 @@ def test_every_verb_is_a_verb_of_a_vault():
     verbs = {name for name in dir(mv.Vault) if callable(getattr(mv.Vault, name)) and not name.startswith("_")}
     elsewhere = {
         "draft",
+        "live",
         "load",
         "notes",
         "version",

@@ -35,9 +35,10 @@ def test_each_move_has_a_mark_that_says_what_when_who_and_why():
 
 def test_kinds_differ_in_shape_and_not_in_colour():
     shapes = {
-        kind: svg._mark(kind, "t", 0, 0).markup for kind in ["promote", "rollback", "retire", "drill", "quarantine"]
+        kind: svg._mark(kind, "t", 0, 0).markup
+        for kind in ["promote", "rollback", "retire", "drill", "failed drill", "quarantine"]
     }
-    assert len({re.search(r' d="([^"]*)"', markup)[1] for markup in shapes.values()}) == 5
+    assert len({re.search(r' d="([^"]*)"', markup)[1] for markup in shapes.values()}) == 6
     markup = svg.timeline(svg.events(MOVES), "l").markup
     assert set(re.findall(r'(?:fill|stroke)="([^"]*)"', markup)) == {"currentColor", "none"}
 
@@ -46,6 +47,16 @@ def test_notes_on_the_versions_of_an_alias_stand_among_its_moves():
     notes = [note(1, "2.0.0", "drill", days=3), note(1, "9.0.0", "drill"), note(2, "2.0.0", "remark")]
     kinds = [one.kind for one in svg.events(MOVES, notes)]
     assert kinds == ["promote", "promote", "promote", "drill", "rollback"]
+
+
+def test_a_drill_that_failed_is_told_from_one_that_passed():
+    passed = note(1, "2.0.0", "drill", days=3)
+    failed = passed.model_copy(update={"evidence": {"passed": False}})
+    assert passed.model_copy(update={"evidence": {"passed": True}}).kind == "drill"
+    for one, kind in (passed, "drill"), (failed, "failed drill"):
+        made = svg.events(MOVES, [one])
+        assert [title for title in titles(svg.timeline(made, "l").markup) if title.startswith(f"{kind} 2.0.0")]
+        assert f" {kind}  " in svg.legend(made).markup
 
 
 def test_a_rollback_goes_back_to_the_lane_where_the_alias_was():

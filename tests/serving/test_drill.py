@@ -4,6 +4,7 @@ import json
 import os
 import threading
 import xml.etree.ElementTree as ET
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -11,12 +12,13 @@ import pytest
 from modelvault import cli
 from modelvault.errors import Code, InvalidInput, NotFound, StoreError
 from modelvault.serving.drill import DrillReport, Step
+from modelvault.serving.live import Live
 from modelvault.stores.local import LocalStore
 from modelvault.stores.memory import MemoryStore
 from modelvault.stores.wrappers import ReadOnly, Recording, Wrapper
 from modelvault.vault import Vault
 
-NAMES = ["plan", "present", "verified", "loads", "answers", "compatible", "rollback", "forward", "faults"]
+NAMES = ["plan", "present", "verified", "loads", "answers", "compatible", "rollback", "forward", "detection", "faults"]
 LARGE = 200_000
 
 
@@ -78,6 +80,12 @@ def published(vault, *models, alias="fraud@prod"):
     return vault
 
 
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch):
+    """A store is slow for a second: long enough to tell, and all drills together are quick enough."""
+    monkeypatch.setattr("modelvault.serving.drill.faults.SLOW", 1.5)
+
+
 @pytest.fixture
 def vault(tmp_path):
     return published(Vault(LocalStore(str(tmp_path / "vault"))), Linear(1), Linear(2))
@@ -109,6 +117,9 @@ def test_all_steps_pass_and_are_measured(vault):
     for name in ("rollback", "forward"):
         assert (steps[name]["failed"], steps[name]["torn"]) == (0, 0)
         assert steps[name]["requests"] > 10
+    assert steps["detection"]["all_bad"] == 5
+    assert 5 < steps["detection"]["five_times"] <= steps["detection"]["predicted"]
+    assert (steps["detection"]["guards"], steps["detection"]["moves"]) == (8, 1)
     assert 0 < report.recovery_s == steps["rollback"]["recovery_s"] < 5
     assert report.seconds < 30
     assert set(steps["faults"]) == {
@@ -303,6 +314,67 @@ def test_a_version_in_place_that_does_not_work_here(tmp_path, monkeypatch):
     report = vault.drill("fraud@prod")
     assert reached(report, "rollback") == {"plan", "present", "verified", "loads", "answers", "compatible"}
     assert "check-failed" in report.failed[0].reason
+
+
+# --- faults that do harm
+
+
+class Trusting(Vault):
+    """Gives what is in the cache as it is."""
+
+    def fetch(self, ref, to=None, *, only=()):
+        made = self.__dict__.setdefault("made", {})
+        return made.setdefault(ref, None) or made.update({ref: super().fetch(ref)}) or made[ref]
+
+
+class Reckless(Vault):
+    """Rolls back whatever others have done."""
+
+    def rollback(self, alias, *, reason, to=None, expect=None, actor=None):
+        return super().rollback(alias, reason=reason, to=to, actor=actor)
+
+
+class Waiting(Vault):
+    """Lets every call wait for the store."""
+
+    def live(self, ref, **options):
+        made = super().live(ref, **options)
+        if options["refresh"] is None and not options.get("guard"):
+            made.__class__ = Asking
+        return made
+
+
+class Asking(Live):
+    @contextmanager
+    def pin(self):
+        self.refresh()
+        yield self._slot.now
+
+
+class Unchecked(Vault):
+    """Never notices that something is wrong with a version."""
+
+    def promote(self, alias, to, **options):
+        noise = self.url.endswith("broken-artifact") and to not in ("1.0.0", "1.1.0")
+        return super().promote(alias, "1.0.0" if noise else to, **options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "faults"),
+    [
+        (Trusting, {"corrupt cache"}),
+        (Reckless, {"conflict"}),
+        (Waiting, {"store down", "slow store"}),
+        (Unchecked, {"broken artifact"}),
+    ],
+)
+def test_a_fault_that_does_harm_fails_the_step(kind, faults, tmp_path):
+    store = LocalStore(str(tmp_path / "vault"))
+    published(Vault(store), Linear(1), Linear(2))
+    report = kind(store).drill("fraud@prod")
+    assert set(outcomes(report).values()) == {"fail"}, str(report)
+    assert faults <= {name for name, one in report.steps[-1].figures.items() if "uncaught" in one}
+    assert report.failed[-1].name == "faults"
 
 
 # --- what it says

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from modelvault.errors import VaultError, shown
-from modelvault.serving.drill import faults, process, proof, rehearsal
+from modelvault.serving.drill import detection, faults, process, proof, rehearsal
 from modelvault.serving.drill.bench import Bench, Drill, Failed, Figures, Skipped
 from modelvault.serving.drill.report import DrillReport, Outcome, Step
 
@@ -34,6 +34,7 @@ _TASKS = (
     _Task("compatible", proof.compatible, "plan"),
     _Task("rollback", rehearsal.rollback, "answers"),
     _Task("forward", rehearsal.forward, "rollback"),
+    _Task("detection", detection.detection, "rollback"),
     _Task("faults", faults.faults, "rollback"),
 )
 

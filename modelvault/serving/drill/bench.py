@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -157,6 +158,13 @@ class Drill:
         for manifest in (self.target, self.current):
             stage.vault.promote(self.alias, manifest.version, reason="rehearsal")
         return stage
+
+    def stand_in(self, stage: Stage, size: int) -> str:
+        """The number of a new version on `stage`, which is a file of so many bytes of noise."""
+        file = self.bench.scratch / f"{os.urandom(8).hex()}.bin"
+        file.write_bytes(os.urandom(size))
+        number: str = stage.vault.publish(self.model, file, bump="patch").number
+        return number
 
 
 def wait(seconds: float, until: Callable[[], bool], what: str) -> float:

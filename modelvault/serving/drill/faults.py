@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -10,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from modelvault import layout
@@ -86,7 +84,7 @@ def _met(drill: Drill, name: str) -> dict[str, Any]:
 def _broken_artifact(drill: Drill) -> str:
     """A version whose bytes are not what was published."""
     with _scene(drill, "broken-artifact") as scene:
-        made = _strange(scene.stage, drill)
+        made = drill.stand_in(scene.stage, _STRANGE)
         _spoil(scene.stage)
         scene.stage.vault.promote(drill.alias, made, reason="rehearsal")
         swap = scene.live.refresh()
@@ -102,7 +100,7 @@ def _broken_artifact(drill: Drill) -> str:
 def _corrupt_cache(drill: Drill) -> str:
     """A file that was changed after it had been verified."""
     stage = drill.bench.stage(f"{drill.name}-corrupt-cache")
-    ref = f"{drill.model}:{_strange(stage, drill)}"
+    ref = f"{drill.model}:{drill.stand_in(stage, _STRANGE)}"
     (file,) = (path for path in stage.vault.fetch(ref).iterdir())
     before = file.read_bytes()
     file.chmod(0o600)
@@ -135,8 +133,8 @@ def _slow_store(drill: Drill) -> str:
     """A store that takes five seconds to answer."""
     with _scene(drill, "slow-store") as scene:
         scene.rolled_back()
-        pauses = [SLOW]
-        scene.stage.store.trouble = lambda _: time.sleep(pauses.pop()) if pauses else None
+        ends = time.monotonic() + SLOW
+        scene.stage.store.trouble = lambda _: time.sleep(max(ends - time.monotonic(), 0.0))
         asking = threading.Thread(target=scene.live.refresh, daemon=True)
         asking.start()
         longest = 0.0
@@ -146,7 +144,7 @@ def _slow_store(drill: Drill) -> str:
                 _must(now.model is not None, "nothing serves")
             longest = max(longest, time.perf_counter() - began)
             time.sleep(0.01)
-        _must(not pauses, "the store was not asked")
+        _must(time.monotonic() >= ends, "the store was not waited for")
         _must(longest < _WAITS, f"a call took {longest:.1f} s")
         scene.recovers()
         return f"followed after {SLOW:g} s, no call waited"
@@ -197,14 +195,6 @@ def _scene(drill: Drill, name: str, clock: Callable[[], datetime] | None = None)
     stage, events = drill.staged(name, clock=clock), list[Event]()
     with stage.vault.live(drill.alias, refresh=None, isolate=False, on_event=events.append) as live:
         yield Scene(drill, stage, live, events)
-
-
-def _strange(stage: Stage, drill: Drill) -> str:
-    """The number of a new version of the model, which is a file of noise."""
-    file = drill.bench.scratch / f"{os.urandom(8).hex()}.bin"
-    file.write_bytes(os.urandom(_STRANGE))
-    number: str = stage.vault.publish(drill.model, Path(file), bump="patch").number
-    return number
 
 
 def _spoil(stage: Stage) -> None:
