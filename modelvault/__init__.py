@@ -35,6 +35,7 @@ __all__ = [
     "Progress",
     "Proposal",
     "Recipe",
+    "ReleaseSet",
     "Report",
     "Signature",
     "Vault",
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from modelvault.comparison import Comparison
     from modelvault.diff import Change, Diff
     from modelvault.estimate import Estimate
+    from modelvault.formats.release_set import ReleaseSet
     from modelvault.gates import Gate, Proposal, Verdict
     from modelvault.progress import Progress
     from modelvault.provenance.check import Finding
@@ -80,6 +82,7 @@ _HOME = {
     "Progress": "progress",
     "Proposal": "gates",
     "Recipe": "provenance.recipe",
+    "ReleaseSet": "formats.release_set",
     "Report": "upkeep.verify",
     "Signature": "signature",
     "Vault": "vault",

@@ -207,7 +207,7 @@ def _differs(one: Target, other: Target | None) -> bool:
 
 
 def _prove(catalog: Catalog, model: str, move: Move) -> str:
-    """The target of `move` is published and all there; how far that was looked into.  Raises `Corrupt` if it is not."""
+    """The target of `move` is published and all there, with its members if it is a set; how far that was looked into.  Raises `Corrupt` if it is not."""
     assert move.target is not None
     claim = catalog.claim(model, move.target.version)
     if _differs(claim.target, move.target):
@@ -218,7 +218,10 @@ def _prove(catalog: Catalog, model: str, move: Move) -> str:
             ref=f"{model}:{move.target.version}",
         )
     manifest = catalog.manifest(model, move.target)
-    level: Literal["bytes", "presence"] = "bytes" if manifest.size <= _PROVE_LIMIT else "presence"
-    for _ in prove(catalog.blobs, manifest, level):
-        pass
+    members = (catalog.manifest(found.model, found.target) for found in catalog.followed(manifest).values())
+    whole = [manifest, *members]
+    level: Literal["bytes", "presence"] = "bytes" if sum(one.size for one in whole) <= _PROVE_LIMIT else "presence"
+    for one in whole:
+        for _ in prove(catalog.blobs, one, level):
+            pass
     return level

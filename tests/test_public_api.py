@@ -10,7 +10,7 @@ import modelvault
 
 PUBLIC = {
     "modelvault": {
-        "Bump", "Change", "Comparison", "Diff", "Draft", "Estimate", "Field", "Finding", "Gate", "Manifest", "Move", "Note", "Policy", "Progress", "Proposal", "Recipe", "Report",
+        "Bump", "Change", "Comparison", "Diff", "Draft", "Estimate", "Field", "Finding", "Gate", "Manifest", "Move", "Note", "Policy", "Progress", "Proposal", "Recipe", "ReleaseSet", "Report",
         "Signature", "Vault", "Verdict", "Version", "errors", "gates", "load", "open",
     },
     "modelvault.errors": {
