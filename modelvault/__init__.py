@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Bump",
     "Change",
+    "Check",
     "Comparison",
     "Diff",
     "Draft",
@@ -49,6 +50,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from modelvault import errors, gates
+    from modelvault.check import Check
     from modelvault.comparison import Comparison
     from modelvault.diff import Change, Diff
     from modelvault.estimate import Estimate
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Bump": "signature.bump",
     "Change": "diff",
+    "Check": "check",
     "Comparison": "comparison",
     "Diff": "diff",
     "Draft": "submission",

@@ -10,7 +10,7 @@ import modelvault
 
 PUBLIC = {
     "modelvault": {
-        "Bump", "Change", "Comparison", "Diff", "Draft", "Estimate", "Field", "Finding", "Gate", "Manifest", "Move", "Note", "Policy", "Progress", "Proposal", "Recipe", "ReleaseSet", "Report",
+        "Bump", "Change", "Check", "Comparison", "Diff", "Draft", "Estimate", "Field", "Finding", "Gate", "Manifest", "Move", "Note", "Policy", "Progress", "Proposal", "Recipe", "ReleaseSet", "Report",
         "Signature", "Vault", "Verdict", "Version", "errors", "gates", "load", "open",
     },
     "modelvault.errors": {
@@ -30,7 +30,7 @@ PUBLIC = {
 }  # fmt: skip
 
 VERBS = {
-    "aliases", "card", "compare", "diff", "draft", "fetch", "find", "history", "load", "models", "note", "notes", "page", "policy", "prefetch", "promote", "protect", "unprotect", "publish", "quarantine", "release",
+    "aliases", "card", "check", "compare", "diff", "draft", "fetch", "find", "history", "load", "models", "note", "notes", "page", "policy", "prefetch", "promote", "protect", "unprotect", "publish", "quarantine", "release",
     "reproduce", "rollback",
     "suggest_bump",
     "unyank", "url", "verify", "version", "versions", "yank",

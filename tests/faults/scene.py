@@ -193,21 +193,21 @@ VERBS = [
         lambda vault: vault.promote("fraud@canary", "1.3.0", reason=_REASON),
         lambda vault: [move.version for move in vault.history("fraud@canary")],
         ["1.3.0"],
-        ["1.3.0", "1.3.0"],
+        ["1.3.0"],
     ),
     Verb(
         "promote",
         lambda vault: vault.promote("fraud@prod", "1.0.0", reason=_REASON),
         lambda vault: [move.version for move in vault.history("fraud@prod")][:-4],
         ["1.0.0"],
-        ["1.0.0", "1.0.0"],
+        ["1.0.0"],
     ),
     Verb(
         "promote-with-gates",
         lambda vault: vault.promote("fraud@prod", "1.1.0", reason=_REASON, gates=[_better, lambda _: True]),
         lambda vault: [len(move.evidence["gates"]) for move in vault.history("fraud@prod")[:-4]],
         [2],
-        [2, 2],
+        [2],
     ),
     Verb("rollback", lambda vault: vault.rollback("fraud@prod", reason="latency"), _number("prod"), "1.2.0", "1.1.0"),
     Verb(
@@ -275,7 +275,7 @@ VERBS = [
         lambda vault: vault.promote("fraud@prod", "1.1.0", reason=_REASON),
         lambda vault: [len(move.evidence["gates"]) for move in vault.history("fraud@prod")[:-4]],
         [1],
-        [1, 1],
+        [1],
         protected,
     ),
     Verb(
