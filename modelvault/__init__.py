@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Bump",
     "Change",
+    "Check",
     "Comparison",
     "Diff",
     "Draft",
@@ -37,6 +38,7 @@ __all__ = [
     "Progress",
     "Proposal",
     "Recipe",
+    "ReleaseSet",
     "Report",
     "Signature",
     "Vault",
@@ -50,9 +52,11 @@ __all__ = [
 
 if TYPE_CHECKING:
     from modelvault import errors, gates
+    from modelvault.check import Check
     from modelvault.comparison import Comparison
     from modelvault.diff import Change, Diff
     from modelvault.estimate import Estimate
+    from modelvault.formats.release_set import ReleaseSet
     from modelvault.gates import Gate, Proposal, Verdict
     from modelvault.progress import Progress
     from modelvault.provenance.check import Finding
@@ -70,6 +74,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Bump": "signature.bump",
     "Change": "diff",
+    "Check": "check",
     "Comparison": "comparison",
     "Diff": "diff",
     "Draft": "submission",
@@ -86,6 +91,7 @@ _HOME = {
     "Progress": "progress",
     "Proposal": "gates",
     "Recipe": "provenance.recipe",
+    "ReleaseSet": "formats.release_set",
     "Report": "upkeep.verify",
     "Signature": "signature",
     "Vault": "vault",

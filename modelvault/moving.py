@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from modelvault import reference
-from modelvault.blobs import parallel
 from modelvault.canonical import free_text, storable
 from modelvault.catalog import Catalog, Objection
 from modelvault.errors import Code, Conflict, Corrupt, InvalidInput, NotFound, Refused, shown
-from modelvault.gates import Gate, Proposal, judge, listed
-from modelvault.gates.contract import ways
-from modelvault.gates.policy import demands, in_force
+from modelvault.gates import judge
 from modelvault.journal import Slot, restored, undo_of
+from modelvault.proposing import Intent, proposed
 from modelvault.reference import AliasRef
 from modelvault.upkeep.verify import prove
-from modelvault.wire import JsonValue, Manifest, Move, Note, Policy, Target, record
+from modelvault.wire import JsonValue, Move, Target, record
 
 __all__ = ["Who", "promote", "reason_given", "retire", "rollback", "undo", "way_back"]
 
@@ -36,75 +34,31 @@ class Who:
     reason: str
     clock: Callable[[], datetime]
     txn: str
+    ci: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Which run of a CI system it is done by."""
 
 
-def promote(
-    catalog: Catalog, ref: AliasRef, target: Target, who: Who, *, expect: str | None, gates: Sequence[Gate], far: bool
-) -> Move:
-    """Append a promotion to `target`.  Commit point: the create of the next entry.  See `Vault.promote`.
+def promote(catalog: Catalog, intent: Intent, who: Who, *, expect: str | None, dry: bool = False) -> Move:
+    """Append a promotion.  Commit point: the create of the next entry.  See `Vault.promote`.
 
-    A store that is `far` is asked two things at a time.
+    Where the alias is there already nothing is added, and the present move is returned; with `dry`, what would be added.
     """
-    proposed = catalog.manifest(ref.model, target)
-    own = listed(gates)
+    ref, target = intent.ref, intent.target
+    catalog.manifest(ref.model, target)
 
-    def build(newest: Move | None, slot: Slot) -> Move:
+    def build(newest: Move | None, slot: Slot) -> Move | None:
         _check(ref, newest, expect)
-        objection, policy = _spoken(catalog, ref, proposed, far=far)
-        _refuse(ref, objection)
-        checks = [*(demands(policy) if policy else ()), *own]
-        current, evidence = _current(catalog, ref, newest, proposed, judged=bool(checks))
-        if policy:
-            evidence["policy"] = policy.seq
-        if checks:
-            past, at = _Past(catalog, ref.model), slot.at(who.clock)
-            said = (newest, current, proposed, who.reason, who.actor, target.digest, at, past)
-            evidence["gates"] = judge(checks, Proposal(ref.model, ref.alias, *said))
+        found = proposed(catalog, intent, newest, slot.at(who.clock))
+        _refuse(ref, found.objection)
+        if newest and not _differs(target, newest.target):
+            return None
+        evidence = {**found.ways, **({"policy": found.policy.seq} if found.policy else {})}
+        if found.gates:
+            evidence["gates"] = judge(found.gates, found.proposal)
         return _move(ref, slot, "promote", who, target, undo_of(newest, target), evidence)
 
-    return catalog.journal(ref.model, ref.alias).append(build)
-
-
-def _spoken(
-    catalog: Catalog, ref: AliasRef, proposed: Manifest, *, far: bool
-) -> tuple[Objection | None, Policy | None]:
-    """What speaks against the version, and what the policy of the alias asks."""
-    policies = catalog.policies(ref.model, ref.alias)
-    asked: list[Callable[[], object]] = [
-        lambda: catalog.objection(proposed, to_yanked=False),
-        lambda: in_force(policies.newest()),
-    ]
-    objection, policy = parallel(lambda ask: ask(), asked) if far else [ask() for ask in asked]
-    return cast("Objection | None", objection), cast("Policy | None", policy)
-
-
-def _current(
-    catalog: Catalog, ref: AliasRef, newest: Move | None, proposed: Manifest, *, judged: bool
-) -> tuple[Manifest | None, dict[str, JsonValue]]:
-    """What the alias points to, and whether callers of the one can call the other, as evidence."""
-    if newest is None or newest.target is None:
-        return None, {}
-    try:
-        current = catalog.manifest(ref.model, newest.target)
-    except Corrupt as error:
-        if judged:
-            raise
-        return None, {"backward": None, "rollback_safe": None, "because": [shown(error)]}
-    return current, ways(current, proposed)
-
-
-class _Past:
-    """Notes and histories of a model, for gates."""
-
-    def __init__(self, catalog: Catalog, model: str) -> None:
-        self._catalog = catalog
-        self._model = model
-
-    def history(self, alias: str, /) -> Sequence[Move]:
-        return self._catalog.journal(self._model, alias).entries()
-
-    def notes(self, number: str, /) -> Sequence[Note]:
-        return self._catalog.notes(self._model, number).entries()
+    journal = catalog.journal(ref.model, ref.alias)
+    return journal.foreseen(build) if dry else journal.append(build)
 
 
 def rollback(
@@ -216,6 +170,8 @@ def _move(
 ) -> Move:
     said: dict[str, Any] = {"actor": who.actor, "reason": who.reason, "at": slot.at(who.clock), "txn": who.txn}
     place = {"model": ref.model, "alias": ref.alias, "seq": slot.seq, "prev": slot.prev}
+    if who.ci:
+        evidence = {**evidence, "ci": dict(who.ci)}
     return record(Move, **place, **said, kind=kind, target=target, undo=undo, evidence=evidence)
 
 
@@ -292,7 +248,7 @@ def _differs(one: Target, other: Target | None) -> bool:
 
 
 def _prove(catalog: Catalog, model: str, move: Move) -> str:
-    """The target of `move` is published and all there; how far that was looked into.  Raises `Corrupt` if it is not."""
+    """The target of `move` is published and all there, with its members if it is a set; how far that was looked into.  Raises `Corrupt` if it is not."""
     assert move.target is not None
     claim = catalog.claim(model, move.target.version)
     if _differs(claim.target, move.target):
@@ -303,7 +259,10 @@ def _prove(catalog: Catalog, model: str, move: Move) -> str:
             ref=f"{model}:{move.target.version}",
         )
     manifest = catalog.manifest(model, move.target)
-    level: Literal["bytes", "presence"] = "bytes" if manifest.size <= _PROVE_LIMIT else "presence"
-    for _ in prove(catalog.blobs, manifest, level):
-        pass
+    members = (catalog.manifest(found.model, found.target) for found in catalog.followed(manifest).values())
+    whole = [manifest, *members]
+    level: Literal["bytes", "presence"] = "bytes" if sum(one.size for one in whole) <= _PROVE_LIMIT else "presence"
+    for one in whole:
+        for _ in prove(catalog.blobs, one, level):
+            pass
     return level

@@ -10,7 +10,7 @@ import modelvault
 
 PUBLIC = {
     "modelvault": {
-        "Bump", "Change", "Comparison", "Diff", "Draft", "DrillReport", "Estimate", "Field", "Finding", "Gate", "Guard", "Manifest", "Move", "Note", "Policy", "Progress", "Proposal", "Recipe", "Report",
+        "Bump", "Change", "Check", "Comparison", "Diff", "Draft", "DrillReport", "Estimate", "Field", "Finding", "Gate", "Guard", "Manifest", "Move", "Note", "Policy", "Progress", "Proposal", "Recipe", "ReleaseSet", "Report",
         "Signature", "Vault", "Verdict", "Version", "errors", "gates", "load", "open",
     },
     "modelvault.errors": {
@@ -30,7 +30,7 @@ PUBLIC = {
 }  # fmt: skip
 
 VERBS = {
-    "aliases", "card", "compare", "diff", "draft", "drill", "explain", "fetch", "find", "history", "live", "load", "models", "note", "notes", "page", "policy", "prefetch", "promote", "protect", "unprotect", "publish", "quarantine", "release",
+    "aliases", "card", "check", "compare", "diff", "draft", "drill", "explain", "fetch", "find", "history", "live", "load", "models", "note", "notes", "page", "policy", "prefetch", "promote", "protect", "unprotect", "publish", "quarantine", "release",
     "reproduce", "rollback",
     "suggest_bump",
     "unyank", "url", "verify", "version", "versions", "yank",

@@ -127,6 +127,7 @@ def _named(catalog: Catalog, ref: Ref, found: _Findings) -> None:
         found.problems.append(error)
         return
     found.attempt(lambda: _version(catalog, ref.model, number, found))
+    found.attempt(lambda: _members(catalog, _manifest(catalog, ref.model, number), found))
     found.attempt(lambda: _marks(catalog, ref.model, content_of(_manifest(catalog, ref.model, number)), found))
     if isinstance(ref, AliasRef):
         found.attempt(catalog.policies(ref.model, ref.alias).entries)
@@ -165,7 +166,14 @@ def _version(catalog: Catalog, model: str, number: str, found: _Findings) -> Non
         found.attempt(partial(prove_file, catalog.blobs, file, found.level))
         found.counts["files"] += 1
         found.counts["bytes"] += file.size
+    found.attempt(lambda: catalog.followed(manifest))
     found.counts["versions"] += 1
+
+
+def _members(catalog: Catalog, manifest: Manifest, found: _Findings) -> None:
+    """The members of a release set, if it is one."""
+    for member in catalog.members(manifest).values():
+        found.attempt(partial(_version, catalog, member.model, member.version, found))
 
 
 def _manifest(catalog: Catalog, model: str, number: str) -> Manifest:

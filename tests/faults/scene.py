@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modelvault.formats.release_set import ReleaseSet
 from modelvault.gates import Proposal, reason_like
 from modelvault.stores import Store
 from modelvault.stores.memory import MemoryStore
@@ -51,6 +52,14 @@ def protected(vault: Vault) -> None:
     vault.protect("fraud@prod", gates=[reason_like("*")], reason="on call")
 
 
+def served(vault: Vault) -> None:
+    """The past, and a service of which three release sets were promoted."""
+    past(vault)
+    for minor in range(3):
+        members = ReleaseSet(model=f"fraud:1.{minor + 1}.0", old="fraud:1.0.0")
+        vault.promote("service@prod", vault.publish("service", members, version=f"1.{minor}.0"), reason="release")
+
+
 @dataclass(frozen=True)
 class Verb:
     """A call, what `shows` says after it, and after it was made twice (`once` again, where the second adds nothing)."""
@@ -79,6 +88,10 @@ class Verb:
 
 def _publish(vault: Vault) -> Version:
     return vault.publish("fraud", {"n": 9}, version="2.0.0", metrics={"auc": 0.9}, notes="Merchant features.")
+
+
+def _set() -> ReleaseSet:
+    return ReleaseSet(model="fraud:1.3.0", old="fraud:1.0.0")
 
 
 def _draft(vault: Vault) -> Version | None:
@@ -159,27 +172,42 @@ VERBS = [
         ["1.4.0"],
         ["1.5.0", "1.4.0"],
     ),
+    Verb(
+        "publish-set",
+        lambda vault: vault.publish("service", _set(), version="1.0.0"),
+        lambda vault: [vault.load("service:1.0.0").old["n"], len(vault.load("service:1.0.0"))],
+        [0, 2],
+        [0, 2],
+    ),
+    Verb(
+        "rollback-set",
+        lambda vault: vault.rollback("service@prod", reason="latency"),
+        lambda vault: [move.version for move in vault.history("service@prod")][:-3],
+        ["1.1.0"],
+        ["1.0.0", "1.1.0"],
+        served,
+    ),
     Verb("draft", _draft, _files, _DRAFTED, _DRAFTED),
     Verb(
         "promote-first",
         lambda vault: vault.promote("fraud@canary", "1.3.0", reason=_REASON),
         lambda vault: [move.version for move in vault.history("fraud@canary")],
         ["1.3.0"],
-        ["1.3.0", "1.3.0"],
+        ["1.3.0"],
     ),
     Verb(
         "promote",
         lambda vault: vault.promote("fraud@prod", "1.0.0", reason=_REASON),
         lambda vault: [move.version for move in vault.history("fraud@prod")][:-4],
         ["1.0.0"],
-        ["1.0.0", "1.0.0"],
+        ["1.0.0"],
     ),
     Verb(
         "promote-with-gates",
         lambda vault: vault.promote("fraud@prod", "1.1.0", reason=_REASON, gates=[_better, lambda _: True]),
         lambda vault: [len(move.evidence["gates"]) for move in vault.history("fraud@prod")[:-4]],
         [2],
-        [2, 2],
+        [2],
     ),
     Verb("rollback", lambda vault: vault.rollback("fraud@prod", reason="latency"), _number("prod"), "1.2.0", "1.1.0"),
     Verb(
@@ -247,7 +275,7 @@ VERBS = [
         lambda vault: vault.promote("fraud@prod", "1.1.0", reason=_REASON),
         lambda vault: [len(move.evidence["gates"]) for move in vault.history("fraud@prod")[:-4]],
         [1],
-        [1, 1],
+        [1],
         protected,
     ),
     Verb(
