@@ -187,16 +187,16 @@ import json, sys, time
 import modelvault
 
 where, refresh, count, trust, options = json.loads(sys.argv[1])
-live = modelvault.open(where, trust=trust, **options).live("m@prod", refresh=refresh, isolate=False)
+live = modelvault.open(where, trust=trust, **options).live("m@prod", refresh=refresh, isolate=False, timeout=100)
 print("ready", flush=True)
 seen = live.version
 end = time.time() + 120
 while count and time.time() < end:
-    number = live.number()
+    assert live.model["version"] in ("1.0.0", "1.1.0")
     if live.version != seen:
         seen, count = live.version, count - 1
         print(time.time(), seen, flush=True)
-    time.sleep(0.002)
+    time.sleep(0.01)
 live.close()
 """
 
@@ -229,9 +229,7 @@ class Crew:
 
 @pytest.mark.parametrize("size", [4, pytest.param(32, marks=pytest.mark.long)])
 @pytest.mark.parametrize("kind", ["local", pytest.param("s3", marks=pytest.mark.needs("s3"))])
-def test_all_processes_of_a_host_go_back_within_an_interval_and_a_quarter(
-    kind, size, tmp_path, request, record_property
-):
+def test_all_processes_of_a_host_go_back_within_an_interval_and_a_quarter(kind, size, tmp_path, request):
     refresh = 2.0 if size == 4 else 5.0
     if kind == "local":
         where, options = str(tmp_path / "vault"), {}
@@ -240,7 +238,10 @@ def test_all_processes_of_a_host_go_back_within_an_interval_and_a_quarter(
         where, options = place.url, place.options
     import modelvault
 
-    vault = numbers(modelvault.open(where, trust="pickle", **options), 2)
+    vault = modelvault.open(where, trust="pickle", **options)
+    for version in ("1.0.0", "1.1.0"):
+        vault.publish("m", {"version": version}, version=version)
+    vault.promote("m@prod", "1.0.0", reason="first")
     environment = os.environ | {"PYTHONPATH": str(ROOT), "MODELVAULT_CACHE": str(tmp_path / "cache")}
     crew = Crew(size, where, options, refresh, 2, environment)
     try:
@@ -251,5 +252,5 @@ def test_all_processes_of_a_host_go_back_within_an_interval_and_a_quarter(
         took = crew.moved("1.0.0") - began
     finally:
         crew.end()
-    record_property("seconds until all were back", took)
+    request.node.user_properties.append(("seconds until all were back", took))
     assert took <= 1.25 * refresh + 1 + (1 if size == 4 else 3), "with what a busy machine takes"
