@@ -190,7 +190,7 @@ where, refresh, count, trust, options = json.loads(sys.argv[1])
 live = modelvault.open(where, trust=trust, **options).live("m@prod", refresh=refresh, isolate=False, timeout=100)
 print("ready", flush=True)
 seen = live.version
-end = time.time() + 120
+end = time.time() + 300
 while count and time.time() < end:
     assert live.model["version"] in ("1.0.0", "1.1.0")
     if live.version != seen:
