@@ -1,5 +1,6 @@
 """Whatever starts the processes, each of them follows, and nobody had to write a line for that."""
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -8,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import traceback
 import urllib.request
 from pathlib import Path
 
@@ -25,6 +27,20 @@ pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threade
 @pytest.fixture
 def vault(tmp_path):
     return numbers(Vault(LocalStore(tmp_path / "vault"), cache=tmp_path / "cache"))
+
+
+@contextlib.contextmanager
+def child():
+    """Whether this is the child of a fork, which ends with the block, whatever happens in it."""
+    if os.fork():
+        yield False
+        return
+    try:
+        yield True
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(0)
 
 
 def follows(live, steps, answers):
@@ -66,13 +82,14 @@ def test_children_of_children_of_a_fork_follow_though_locks_were_held(vault, tmp
         live._following.changing.acquire()
         live._following._asks.acquire()
         done = tmp_path / "done"
-        if os.fork() == 0:
-            if os.fork() == 0:
-                for wanted in ("1.1.0", "1.2.0"):
-                    vault.promote("m@prod", wanted, reason="x")
-                    until(lambda wanted=wanted: live.version == wanted, 30)
-                done.write_text(str(live.number()))
-            os._exit(0)
+        with child() as first:
+            if first:
+                with child() as second:
+                    if second:
+                        for wanted in ("1.1.0", "1.2.0"):
+                            vault.promote("m@prod", wanted, reason="x")
+                            until(lambda wanted=wanted: live.version == wanted, 30)
+                        done.write_text(str(live.number()))
         os.wait()
         live._following.changing.release()
         live._following._asks.release()
@@ -86,12 +103,12 @@ def test_a_lazy_handle_and_one_that_is_asked_by_hand_work_in_children(vault, tmp
     lives = [vault.live("m@prod", refresh=how, isolate=False) for how in ("lazy", None)]
     lives[1]._following.changing.acquire()
     done = tmp_path / "done"
-    if os.fork() == 0:
-        vault.promote("m@prod", "1.1.0", reason="x")
-        until(lambda: lives[0].number() == 1)
-        lives[1].refresh()
-        done.write_text(lives[1].version)
-        os._exit(0)
+    with child() as here:
+        if here:
+            vault.promote("m@prod", "1.1.0", reason="x")
+            until(lambda: lives[0].number() == 1)
+            lives[1].refresh()
+            done.write_text(lives[1].version)
     os.wait()
     assert done.read_text() == "1.1.0"
 
