@@ -134,10 +134,12 @@ class Cache:
         return known(self.own) if self.own else []
 
     def forget(self, url: str) -> bool:
-        """Drop the claims and heads of the vault at `url`, which was made anew, or set back on purpose; False if there are none."""
-        found = self.own and folders.within(self.own, "vaults", folders.of_vault(url), layout.MODELS)
-        if found:
-            folders.remove(found)
+        """Drop what is known of the vault at `url`, which was made anew, or set back on purpose; False if that is nothing."""
+        own, name = self.own, folders.of_vault(url)
+        known = [("vaults", name, layout.MODELS), ("live", name)]
+        found = [there for names in known if own and (there := folders.within(own, *names))]
+        for each in found:
+            folders.remove(each)
         return bool(found)
 
     def _build(self, tree: Path, intact: Callable[[Path], bool], build: Callable[[Path], object]) -> None:

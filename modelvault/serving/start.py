@@ -58,7 +58,8 @@ def check_forwards(ref: AliasRef, move: Move, good: Move | None) -> None:
         raise Corrupt(
             f"{ref} is at entry {move.seq}, and entry {good.seq} has served on this host",
             code=Code.ALIAS_WENT_BACKWARDS,
-            hint="the store was restored from an older copy, or answers from a stale replica: find out which",
+            hint="the store was restored from an older copy, or answers from a stale replica: find out which; "
+            "if it is meant, 'modelvault cache forget' with the URL of the vault",
             ref=str(ref),
         )
 

@@ -63,7 +63,7 @@ def test_a_slow_store_is_waited_for_as_long_as_is_said(vault, far, monkeypatch):
     far.seconds = 0.0
     again(vault).live("m@prod", refresh=None).close()
     far.seconds = 3.0
-    monkeypatch.setattr("modelvault.serving.following._PATIENCE", 0.2)
+    monkeypatch.setattr("modelvault.serving.bringing._PATIENCE", 0.2)
     began = time.monotonic()
     with again(vault).live("m@prod", refresh=None) as live:
         assert time.monotonic() - began < 2.5, "it does not wait where it has something to fall back on"
@@ -127,6 +127,10 @@ def test_a_local_vault_that_was_set_back_is_noticed_by_what_has_served(tmp_path)
     with Vault(LocalStore(tmp_path / "vault"), cache=tmp_path / "cache").live("m@prod", refresh=None) as live:
         assert (live.version, live.status()["state"]) == ("1.1.0", "held")
         assert "alias-went-backwards" in live.status()["reason"]
+    assert vault._cache().forget(vault.url)
+    assert not vault._cache().forget(vault.url)
+    with Vault(LocalStore(tmp_path / "vault"), cache=tmp_path / "cache").live("m@prod", refresh=None) as live:
+        assert (live.version, live.status()["state"]) == ("1.0.0", "serving")
 
 
 def test_a_cache_that_is_damaged_is_no_obstacle(vault, far, tmp_path):
