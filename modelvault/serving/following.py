@@ -96,6 +96,8 @@ class Following(Bringing):
         if self.watch:
             with suppress(Exception):  # whatever a guard's own code raises: it is asked again
                 self.watch.tick()
+                if self.hooks.exporters:
+                    self.hooks.evidence(self.ref.model, self.ref.alias, self.slot.now.version, self.watch.guards_said())
         self.calls.export(self.ref)
         if self.seen_at:
             self.hooks.age(self.ref.model, self.ref.alias, time.time() - self.seen_at)
