@@ -45,7 +45,7 @@ def panel(title: str, found: dict[str, np.ndarray], length: int, top: int) -> Ht
             element(
                 "polyline",
                 element("title", name),
-                points=path,
+                points=Html(path),
                 stroke="currentColor",
                 stroke_width=width,
                 stroke_dasharray=dashes or None,
