@@ -10,7 +10,8 @@ from typing import Protocol
 
 __all__ = ["known", "look_after", "stop_looking", "wake"]
 
-_LONGEST = 60.0
+_LONGEST, _AGAIN = 60.0, 1.0
+"""Seconds."""
 
 
 class Follower(Protocol):
@@ -62,12 +63,23 @@ class _Background:
 
     def _beats(self) -> float:
         """Each follower's beat.  None of them is held on to after."""
-        return min((follower.beat() for follower in tuple(self.followers)), default=_LONGEST)
+        return min((_beat(follower) for follower in tuple(self.followers)), default=_LONGEST)
 
     def end(self) -> None:
         with self.moved:
             self.ended = True
             self.moved.notify()
+
+
+def _beat(follower: Follower) -> float:
+    """One that fails must not keep the others from being looked after."""
+    try:
+        return follower.beat()
+    except Exception:  # a guard's own code; no more threads
+        import logging
+
+        logging.getLogger("modelvault.serving").exception("a live handle could not be looked after")
+        return _AGAIN
 
 
 _background = _Background()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, Protocol, runtime_checkable
@@ -77,6 +77,14 @@ class Hooks:
         """Call each exporter with the age of what is known."""
         for exporter in self.exporters:
             _harmless(exporter.age, *said)
+
+    def evidence(self, model: str, alias: str, version: str, guards: Iterable[Mapping[str, object]]) -> None:
+        """Call each exporter that wants it with the evidence of guards, as powers of ten."""
+        for exporter in self.exporters:
+            take = getattr(exporter, "evidence", None)
+            for guard in guards:
+                if take is not None and "evidence" in guard:
+                    _harmless(take, model, alias, version, guard["name"], guard["evidence"])
 
 
 def _harmless(call: Callable[..., object], *arguments: object) -> None:

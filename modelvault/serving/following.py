@@ -6,28 +6,22 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import NamedTuple
 
-from modelvault.errors import Code, CommitUncertain, Conflict, Corrupt, NotFound, Refused, StoreError, VaultError, shown
+from modelvault.errors import Code, CommitUncertain, Conflict, NotFound, Refused, StoreError, VaultError, shown
 from modelvault.reference import AliasRef
-from modelvault.serving import isolated
 from modelvault.serving.background import known, look_after, stop_looking, wake
-from modelvault.serving.memory import LastGood
+from modelvault.serving.bringing import Bringing
 from modelvault.serving.options import Options
-from modelvault.serving.poll import Asking, after, first, pause
-from modelvault.serving.service import Service
-from modelvault.serving.snapshot import Slot, Snapshot
+from modelvault.serving.poll import after, first, pause
+from modelvault.serving.snapshot import Slot
 from modelvault.serving.source import Source
-from modelvault.serving.start import check_forwards, check_in_use, within
-from modelvault.serving.swap import Phases, Swap, digest_of, prepared, said
-from modelvault.wire import JsonValue, Manifest, Move
+from modelvault.serving.swap import Phases, Swap, digest_of, said
+from modelvault.wire import JsonValue, Move
 
 __all__ = ["Following"]
 
 _LAZY = 5.0
-_PATIENCE = 2.0
-"""Seconds that a start waits for the store where it has something to fall back on."""
 _GLANCE, _TICK, _LONGEST = 0.5, 0.2, 60.0
 """Seconds between two beats."""
 
@@ -40,16 +34,7 @@ class _Undo(NamedTuple):
     evidence: Mapping[str, JsonValue]
 
 
-class _Bringing:
-    """A version that is on its way into service."""
-
-    def __init__(self, digest: str) -> None:
-        self.digest = digest
-        self.done = threading.Event()
-        self.swap: Swap | None = None
-
-
-class Following(Service):
+class Following(Bringing):
     """The service of a live handle, and what keeps it up to date."""
 
     def __init__(self, source: Source, ref: AliasRef, options: Options) -> None:
@@ -60,15 +45,10 @@ class Following(Service):
         known(self)
 
     def _begin(self, source: Source) -> None:
-        self.source = source
-        self.folder = source.folder()
-        self.asking = Asking(source.catalog, self.ref, self.folder if source.shared else None)
-        self.good = LastGood(self.folder, self.ref)
-        self.begin(self.undo)
+        self.bind(source, self.undo)
         self.due = float("inf")
         self._asks = threading.Lock()
         self._settles = threading.Lock()
-        self._bringing: _Bringing | None = None
         self._undoing: _Undo | None = None
         self._failures = 0
         self._heard = self._moved = time.monotonic()
@@ -95,8 +75,8 @@ class Following(Service):
         """Bring the first version into service.  Raises where there is none."""
         good = self.good.read() if self.options.offline == "last-good" else None
         phases = Phases()
-        self.slot = Slot(self._first(good, phases))
-        self._serves(self.slot.now)
+        self.slot = Slot(self.first(good, phases))
+        self.serves(self.slot.now)
         self.tell("loaded", seconds=phases.seconds)
         if self.state != "serving":
             self.tell("stale" if self.state == "stale" else "held", self.reason)
@@ -109,30 +89,6 @@ class Following(Service):
         if self.polls or self.watch or self.hooks.exporters:
             look_after(self)
 
-    def _first(self, good: Move | None, phases: Phases) -> Snapshot:
-        patience = min(self.options.timeout, _PATIENCE) if good else self.options.timeout
-        try:
-            self.wanted = within(patience, self.asking.ask, self.ref)
-            check_forwards(self.ref, self.wanted, good)
-        except (StoreError, Corrupt) as error:
-            if good is None:
-                raise
-            self.wanted, self.fault = good, error
-            return self._prepared(good, phases, alone=True)
-        check_in_use(self.ref, self.wanted)
-        self.seen_at = time.time()
-        same = good is None or digest_of(good) == digest_of(self.wanted)
-        try:
-            return self._prepared(self.wanted, phases, alone=same)
-        except VaultError as error:
-            if good is None or same:
-                raise
-            if isinstance(error, StoreError):
-                self.fault = error
-            else:
-                self.rejections.add(self.wanted, said(error))
-            return self._prepared(good, phases, alone=True)
-
     # --- in the background
 
     def beat(self) -> float:
@@ -140,6 +96,8 @@ class Following(Service):
         if self.watch:
             with suppress(Exception):  # whatever a guard's own code raises: it is asked again
                 self.watch.tick()
+                if self.hooks.exporters:
+                    self.hooks.evidence(self.ref.model, self.ref.alias, self.slot.now.version, self.watch.guards_said())
         self.calls.export(self.ref)
         if self.seen_at:
             self.hooks.age(self.ref.model, self.ref.alias, time.time() - self.seen_at)
@@ -193,7 +151,7 @@ class Following(Service):
     def refreshed(self) -> Swap | None:
         """See `Live.refresh`."""
         self._ask()
-        wanted, coming = self.wanted, self._bringing
+        wanted, coming = self.wanted, self.coming
         self.rejections.retry(wanted)
         if coming and coming.digest == digest_of(wanted):
             coming.done.wait()
@@ -231,7 +189,7 @@ class Following(Service):
         calm = self._heard - self._moved
         self.due = after(pause(self.refresh, since_move=calm, shared=self.source.shared))
         if same:
-            self._serves(self.slot.now)
+            self.serves(self.slot.now)
         if was is not None:
             self.tell("recovered")
         if news and move.target is None:
@@ -243,84 +201,6 @@ class Following(Service):
         self.due = after(pause(self.refresh, failures=self._failures))
         if first:
             self.tell("stale" if isinstance(error, StoreError) else "held", said(error))
-
-    # --- swap
-
-    def bring(self, move: Move) -> Swap | None:
-        """Bring the version that `move` points to into service; None if it is there, may not be, or comes already.
-
-        Raises:
-            StoreError: the store failed.
-        """
-        mine = self._claimed(move)
-        if mine is None:
-            return None
-        phases = Phases()
-        try:
-            mine.swap = self._swapped(self._kept(move) or self._prepared(move, phases), phases)
-        except StoreError:
-            raise
-        except VaultError as error:
-            mine.swap = self._held(move, said(error), phases)
-        finally:
-            with self.changing:
-                if self._bringing is mine:
-                    self._bringing = None
-            mine.done.set()
-        return mine.swap
-
-    def _claimed(self, move: Move) -> _Bringing | None:
-        with self.changing:
-            digest = digest_of(move)
-            if self.closed or digest is None or digest == self.slot.now.digest or self.rejections.refuse(move):
-                return None
-            if self._bringing and self._bringing.digest == digest:
-                return None
-            self._bringing = _Bringing(digest)
-            return self._bringing
-
-    def _kept(self, move: Move) -> Snapshot | None:
-        """The version before, if it is that which `move` points to: nothing needs to be loaded."""
-        kept = self.previous
-        return replace(kept, move=move) if kept and kept.digest == digest_of(move) else None
-
-    def _prepared(self, move: Move, phases: Phases, *, alone: bool = False) -> Snapshot:
-        """`alone`: there is nothing to go on with, so nothing is gained by trying it elsewhere first."""
-
-        def isolate(manifest: Manifest, move: Move) -> None:
-            always = self.options.isolate is True
-            isolated.tried(self.source, manifest, move, self.folder, lambda: self._is_overtaken(move), always=always)
-
-        wanted = self.options.isolate or (self.options.isolate is None and not alone)
-        return prepared(self.source, move, self.options, phases, isolate if wanted else None)
-
-    def _is_overtaken(self, move: Move) -> bool:
-        return self.closed or (digest_of(move) != digest_of(self.wanted) and move.seq < self.wanted.seq)
-
-    def _swapped(self, snapshot: Snapshot, phases: Phases) -> Swap | None:
-        before = self.put(snapshot)
-        if before is None:
-            return None
-        self._serves(snapshot)
-        self.tell("swapped", seconds=phases.seconds, wanted=before.version)
-        return Swap("swapped", snapshot.version, before.version, "", phases.seconds)
-
-    def _held(self, move: Move, reason: str, phases: Phases) -> Swap | None:
-        if self._is_overtaken(move):
-            return None
-        with self.changing:
-            self.rejections.add(move, reason)
-        self.tell("held", reason, seconds=phases.seconds)
-        return Swap("held", move.version or "", self.slot.now.version, reason, phases.seconds)
-
-    def _serves(self, snapshot: Snapshot) -> None:
-        """Whoever is to know is told; on this host it is known to be good."""
-        if self.watch:
-            self.watch.swapped(snapshot, self.previous, snapshot.move)
-        isolated.survived(snapshot.move, self.folder)
-        raw = self.asking.raw(snapshot.move)
-        if raw is not None:
-            self.good.write(raw)
 
     # --- undo
 

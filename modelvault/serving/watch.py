@@ -216,11 +216,12 @@ class Monitor:
 
         ``probation`` is False once an automatic rollback is out of the question.  Evidence and bounds are powers of ten.
         """
-        now = self._now
-        if now is None:
-            return {"version": None, "probation": True, "guards": []}
-        said: list[JsonValue] = [dict(each) for each in now.said(LOG_10)]
-        return {"version": now.version, "probation": self.probation, "guards": said}
+        said: list[JsonValue] = [*self.guards_said()]
+        return {"version": self._now.version if self._now else None, "probation": self.probation, "guards": said}
+
+    def guards_said(self) -> list[dict[str, JsonValue]]:
+        """What is known of each guard."""
+        return [*self._now.said(LOG_10)] if self._now else []
 
 
 def automatic(move: Move) -> bool:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from modelvault.serving import Live
     from modelvault.serving.beside import Canary
     from modelvault.serving.events import Hook
+    from modelvault.serving.explain import Explanation
     from modelvault.serving.guards import Guard
-    from modelvault.serving.record import Explanation
     from modelvault.signature import Signature
 
 
@@ -121,7 +121,7 @@ class Serving(Opened):
             NotFound: `alias-not-found`, there is no such alias or entry.
             Corrupt: a record is damaged.
         """
-        from modelvault.serving.record import explained
+        from modelvault.serving.explain import explained
 
         ref = reference.parse_alias(alias)
         if seq is not None and (type(seq) is not int or seq < 1):

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from modelvault.errors import Code, StoreError
 from modelvault.stores import Store
@@ -60,7 +59,11 @@ def _fail() -> None:
     raise RuntimeError("no such luck")
 
 
-def classifier(strength: float = 1.0) -> LogisticRegression:
+def classifier(strength: float = 1.0) -> Any:
+    from sklearn.linear_model import (
+        LogisticRegression,
+    )  # which takes its time in each process that loads a model from here
+
     return LogisticRegression(C=strength).fit(ROWS, LABELS)
 
 

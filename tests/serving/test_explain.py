@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from modelvault import Guard
 from modelvault.errors import Code, NotFound
-from modelvault.serving.record import explained
+from modelvault.serving.explain import explained
 from modelvault.stores.local import LocalStore
 from modelvault.vault import Vault
 from modelvault.wire import Move, as_json, record

@@ -239,3 +239,26 @@ def test_of_eight_guards_that_fire_at_once_one_moves_the_alias(tmp_path):
 @pytest.mark.timeout(900)
 def test_of_64_processes_whose_guards_fire_at_once_one_moves_the_alias(tmp_path):
     _one_move(tmp_path, processes=64, each=1)
+
+
+def test_exporters_are_told_the_evidence(vault):
+    told = []
+
+    class Exported:
+        def __call__(self, event):
+            pass
+
+        def requests(self, model, alias, version, outcome, seconds):
+            pass
+
+        def age(self, model, alias, seconds):
+            pass
+
+        def evidence(self, *said):
+            told.append(said)
+
+    with vault.live("m@prod", refresh=0.05, isolate=False, guard=ERRORS, on_event=Exported()) as live:
+        asked(live)
+        until(lambda: told)
+        assert told[-1][:4] == ("m", "prod", "1.0.0", "errors")
+        assert told[-1][4] < 0

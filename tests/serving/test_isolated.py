@@ -56,7 +56,7 @@ def test_one_that_hangs_does_not_keep_the_next_from_coming(vault):
     vault.publish("m", Hangs(), version="2.0.0")
     with vault.live("m@prod", refresh=0.1) as live:
         vault.promote("m@prod", "2.0.0", reason="x")
-        until(lambda: live._following._bringing)
+        until(lambda: live._following.coming)
         vault.promote("m@prod", "1.1.0", reason="repaired")
         until(lambda: live.version == "1.1.0")
         until(lambda: live.status()["rejected"] == {})

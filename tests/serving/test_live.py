@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import pickle
 import threading
 import time
@@ -13,6 +14,8 @@ import pytest
 from modelvault.errors import Code, Corrupt, InvalidInput, NotFound, Refused, StoreError
 from modelvault.serving import Event, Live
 from modelvault.stores.local import LocalStore
+from modelvault.stores.memory import MemoryStore
+from modelvault.stores.wrappers import Recording
 from modelvault.vault import Vault
 
 from .models import ROWS, Fails, Says, classifier, classifiers, numbers, until
@@ -316,3 +319,30 @@ def test_a_damaged_version_is_held(vault, tmp_path):
         assert live.number() == 0
     with pytest.raises(Corrupt):
         vault.live("m@prod", refresh=None, offline="fail")
+
+
+def test_a_look_at_an_alias_that_stands_still_is_one_request(tmp_path):
+    store = Recording(MemoryStore())
+    vault = numbers(Vault(store, cache=False, trust="pickle"))
+    with vault.live("m@prod", refresh=None, isolate=False) as live:
+        before = dict(store.counts)
+        for _ in range(5):
+            live.refresh()
+        assert {verb: count - before.get(verb, 0) for verb, count in store.counts.items() if count != before.get(verb)} == {"read": 5}  # fmt: skip
+        vault.promote("m@prod", "1.1.0", reason="x")
+        before = sum(store.counts.values())
+        live.refresh()
+        assert sum(store.counts.values()) - before <= 4
+        before = sum(store.counts.values())
+        for _ in range(100):
+            live.number()
+        assert sum(store.counts.values()) == before
+
+
+def test_what_a_handle_says_of_itself_is_json(vault):
+    numbers(vault)
+    vault.publish("m", Fails(), version="2.0.0")
+    with vault.live("m@prod", refresh=None, isolate=False) as live:
+        vault.promote("m@prod", "2.0.0", reason="x")
+        live.refresh()
+        assert json.loads(json.dumps(live.status())) == live.status()

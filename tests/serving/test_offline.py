@@ -63,7 +63,7 @@ def test_a_slow_store_is_waited_for_as_long_as_is_said(vault, far, monkeypatch):
     far.seconds = 0.0
     again(vault).live("m@prod", refresh=None).close()
     far.seconds = 3.0
-    monkeypatch.setattr("modelvault.serving.following._PATIENCE", 0.2)
+    monkeypatch.setattr("modelvault.serving.bringing._PATIENCE", 0.2)
     began = time.monotonic()
     with again(vault).live("m@prod", refresh=None) as live:
         assert time.monotonic() - began < 2.5, "it does not wait where it has something to fall back on"

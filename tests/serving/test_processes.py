@@ -1,5 +1,6 @@
 """Whatever starts the processes, each of them follows, and nobody had to write a line for that."""
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -8,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import traceback
 import urllib.request
 from pathlib import Path
 
@@ -25,6 +27,20 @@ pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threade
 @pytest.fixture
 def vault(tmp_path):
     return numbers(Vault(LocalStore(tmp_path / "vault"), cache=tmp_path / "cache"))
+
+
+@contextlib.contextmanager
+def child():
+    """Whether this is the child of a fork, which ends with the block, whatever happens in it."""
+    if os.fork():
+        yield False
+        return
+    try:
+        yield True
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(0)
 
 
 def follows(live, steps, answers):
@@ -66,13 +82,14 @@ def test_children_of_children_of_a_fork_follow_though_locks_were_held(vault, tmp
         live._following.changing.acquire()
         live._following._asks.acquire()
         done = tmp_path / "done"
-        if os.fork() == 0:
-            if os.fork() == 0:
-                for wanted in ("1.1.0", "1.2.0"):
-                    vault.promote("m@prod", wanted, reason="x")
-                    until(lambda wanted=wanted: live.version == wanted, 30)
-                done.write_text(str(live.number()))
-            os._exit(0)
+        with child() as first:
+            if first:
+                with child() as second:
+                    if second:
+                        for wanted in ("1.1.0", "1.2.0"):
+                            vault.promote("m@prod", wanted, reason="x")
+                            until(lambda wanted=wanted: live.version == wanted, 30)
+                        done.write_text(str(live.number()))
         os.wait()
         live._following.changing.release()
         live._following._asks.release()
@@ -86,12 +103,12 @@ def test_a_lazy_handle_and_one_that_is_asked_by_hand_work_in_children(vault, tmp
     lives = [vault.live("m@prod", refresh=how, isolate=False) for how in ("lazy", None)]
     lives[1]._following.changing.acquire()
     done = tmp_path / "done"
-    if os.fork() == 0:
-        vault.promote("m@prod", "1.1.0", reason="x")
-        until(lambda: lives[0].number() == 1)
-        lives[1].refresh()
-        done.write_text(lives[1].version)
-        os._exit(0)
+    with child() as here:
+        if here:
+            vault.promote("m@prod", "1.1.0", reason="x")
+            until(lambda: lives[0].number() == 1)
+            lives[1].refresh()
+            done.write_text(lives[1].version)
     os.wait()
     assert done.read_text() == "1.1.0"
 
@@ -187,16 +204,16 @@ import json, sys, time
 import modelvault
 
 where, refresh, count, trust, options = json.loads(sys.argv[1])
-live = modelvault.open(where, trust=trust, **options).live("m@prod", refresh=refresh, isolate=False)
+live = modelvault.open(where, trust=trust, **options).live("m@prod", refresh=refresh, isolate=False, timeout=100)
 print("ready", flush=True)
 seen = live.version
-end = time.time() + 120
+end = time.time() + 300
 while count and time.time() < end:
-    number = live.number()
+    assert live.model["version"] in ("1.0.0", "1.1.0")
     if live.version != seen:
         seen, count = live.version, count - 1
         print(time.time(), seen, flush=True)
-    time.sleep(0.002)
+    time.sleep(0.01)
 live.close()
 """
 
@@ -229,9 +246,7 @@ class Crew:
 
 @pytest.mark.parametrize("size", [4, pytest.param(32, marks=pytest.mark.long)])
 @pytest.mark.parametrize("kind", ["local", pytest.param("s3", marks=pytest.mark.needs("s3"))])
-def test_all_processes_of_a_host_go_back_within_an_interval_and_a_quarter(
-    kind, size, tmp_path, request, record_property
-):
+def test_all_processes_of_a_host_go_back_within_an_interval_and_a_quarter(kind, size, tmp_path, request):
     refresh = 2.0 if size == 4 else 5.0
     if kind == "local":
         where, options = str(tmp_path / "vault"), {}
@@ -240,7 +255,10 @@ def test_all_processes_of_a_host_go_back_within_an_interval_and_a_quarter(
         where, options = place.url, place.options
     import modelvault
 
-    vault = numbers(modelvault.open(where, trust="pickle", **options), 2)
+    vault = modelvault.open(where, trust="pickle", **options)
+    for version in ("1.0.0", "1.1.0"):
+        vault.publish("m", {"version": version}, version=version)
+    vault.promote("m@prod", "1.0.0", reason="first")
     environment = os.environ | {"PYTHONPATH": str(ROOT), "MODELVAULT_CACHE": str(tmp_path / "cache")}
     crew = Crew(size, where, options, refresh, 2, environment)
     try:
@@ -251,5 +269,5 @@ def test_all_processes_of_a_host_go_back_within_an_interval_and_a_quarter(
         took = crew.moved("1.0.0") - began
     finally:
         crew.end()
-    record_property("seconds until all were back", took)
+    request.node.user_properties.append(("seconds until all were back", took))
     assert took <= 1.25 * refresh + 1 + (1 if size == 4 else 3), "with what a busy machine takes"

@@ -33,16 +33,16 @@ def test_the_tables_of_the_simulation_are_the_rule_of_a_guard():
 
 def test_false_rollbacks_at_the_limit_looked_at_after_every_request(rule):
     fired = sum((rule(traffic(0.05, 100, 20_000, seed)) < NEVER).sum() for seed in range(3))
-    assert fired == 0
+    assert fired == 0  # of 300 runs; of 2,000 and more: below
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("m", [0.01, 0.05, 0.3, 0.9])
 def test_false_rollbacks_for_life_are_at_most_alpha(m):
-    """2,000 runs of 20,000 requests, each bad with exactly the probability that is allowed."""
+    """10,000 runs of 20,000 requests, each bad with exactly the probability that is allowed, looked at after each."""
     rule = EProcess(m, ALPHA, 20_000)
-    fired = sum((rule(traffic(m, 100, 20_000, seed)) < NEVER).sum() for seed in range(20))
-    assert fired / 2_000 <= ALPHA
+    fired = sum((rule(traffic(m, 100, 20_000, seed)) < NEVER).sum() for seed in range(100))
+    assert fired / 10_000 <= ALPHA
 
 
 @pytest.mark.parametrize("m", [0.01, 0.05, 0.3])

@@ -209,3 +209,18 @@ def test_calls_during_an_undo_are_of_one_version_or_the_other(vault, watch):
     assert answers <= {0, 1}
     assert isinstance(live.model, Says)
     live.close()
+
+
+def test_a_watch_that_fails_stops_nobody_else(vault, watch, caplog):
+    class Rude(Watch):
+        def status(self):
+            raise ZeroDivisionError
+
+    with (
+        vault.live("m@prod", guard=[watch], refresh=0.05, isolate=False) as rude,
+        vault.live("m@prod", refresh=0.05, isolate=False) as live,
+    ):
+        watch[0].__class__ = Rude
+        vault.promote("m@prod", "1.1.0", reason="x")
+        until(lambda: live.version == "1.1.0")
+        assert "could not be looked after" in caplog.text or rude.version == "1.1.0"

@@ -11,7 +11,7 @@ import pytest
 
 from modelvault import Guard, Verdict
 from modelvault.errors import Code, InvalidInput, Refused
-from modelvault.serving.record import explained
+from modelvault.serving.explain import explained
 from modelvault.serving.watch import Monitor
 from tests.serving.scene import Scene
 
