@@ -201,6 +201,19 @@ def test_the_process_has_the_trust_of_the_vault(tmp_path, memory):
     assert Vault(Far(memory), cache=tmp_path / "cache", trust="pickle").drill("fraud@prod", faults="none").passed
 
 
+def test_on_a_bucket(s3_server, tmp_path):
+    models = Linear(1, os.urandom(LARGE)), Linear(2, os.urandom(LARGE))
+    place = s3_server.place()
+    vault = Vault(place.connect(), cache=tmp_path / "cache", trust="pickle")
+    published(vault, *models)
+    before = [move.seq for move in vault.history("fraud@prod")]
+    report = vault.drill("fraud@prod", actor="ci")
+    assert outcomes(report) == {}, str(report)
+    assert [move.seq for move in Vault(place.connect(), cache=False).history("fraud@prod")] == before
+    assert Vault(place.connect(), cache=False).aliases("fraud").keys() == {"prod"}
+    assert len(vault.versions("fraud")) == 2
+
+
 # --- planted faults: each fails its step, and no other
 
 

@@ -52,6 +52,8 @@ def _steps(drill: Drill) -> Iterator[Step]:
     """Make each step, as far as those before allow."""
     broken: set[str] = set()
     for task in _TASKS:
+        if task.needs == "present" and "present" not in broken:  # from here on there is time for what takes long
+            faults.begin(drill)
         step = _unreached(task) if task.needs in broken else _made(task, drill)
         if step.outcome == "fail" or task.needs in broken:
             broken.add(task.name)

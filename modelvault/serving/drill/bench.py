@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -124,6 +126,9 @@ class Drill:
     """What the fresh process said of the examples."""
     service: tuple[Verbs, Any] | None = None
     """The vault and the live handle of the rehearsal."""
+    begun: dict[str, Future[dict[str, Any]]] = field(default_factory=dict)
+    """What was begun early, by name; it ends soon when the drill is `over`."""
+    over: threading.Event = field(default_factory=threading.Event)
     ending: ExitStack = field(default_factory=ExitStack)
 
     @property

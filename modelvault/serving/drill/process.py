@@ -63,7 +63,7 @@ def _tried(drill: Drill, folder: Path) -> tuple[dict[str, Any], float]:
     with open(errors, "wb") as log:
         try:
             done = subprocess.run(  # noqa: S603 - this interpreter
-                [sys.executable, "-c", _BEGIN],
+                [sys.executable, "-P", "-c", _BEGIN],
                 input=job,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
