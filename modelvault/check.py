@@ -45,22 +45,17 @@ class Check:
     def to_markdown(self) -> str:
         """As a table for a pull request."""
         head = f"**{self.candidate}** against **{self.against}**" + (f", at {self.current}" if self.current else "")
-        rows = [
-            (code(name), "yes" if passed else "no", code(said) if said else "") for name, passed, said in self._rows()
-        ]
+        rows = [(code(name), passed, code(said) if said else "") for name, passed, said in self._rows()]
         return "\n".join([f"{head}: {'fine' if self.ok else 'not yet'}", "", *table(("asked", "passes", ""), rows)])
 
     def __str__(self) -> str:
         head = f"{self.candidate} against {self.against}" + (f", at {self.current}" if self.current else "")
-        rows = [
-            f"  {'yes' if passed else 'no ':3}  {name}" + (f": {said}" if said else "")
-            for name, passed, said in self._rows()
-        ]
+        rows = [f"  {passed:3}  {name}" + (f": {said}" if said else "") for name, passed, said in self._rows()]
         return "\n".join([f"{head}: {'fine' if self.ok else 'not yet'}", *rows])
 
-    def _rows(self) -> list[tuple[str, bool, str]]:
-        """What was asked, whether it passes, and what was said."""
-        rows = [("not in quarantine", not self.objection, shown(self.objection))]
+    def _rows(self) -> list[tuple[str, str, str]]:
+        """What was asked, whether it passes, and what was said.  What no gate asks for does not fail."""
+        rows = [("not in quarantine", _word(not self.objection), shown(self.objection))]
         if self.bump is not None:
             because: Any = self.ways.get("because", [])
             words = {True: "yes", False: "no", None: "not known"}
@@ -69,11 +64,15 @@ class Check:
             rows.append(
                 (
                     "callers can follow",
-                    self.ways["backward"] is not False,
+                    "yes" if self.ways["backward"] else "-",
                     "; ".join(filter(None, [*said, level, *because])),
                 )
             )
-        return [*rows, *((name, one.passed, one.reason) for name, one in self.verdicts)]
+        return [*rows, *((name, _word(one.passed), one.reason) for name, one in self.verdicts)]
+
+
+def _word(passed: bool) -> str:  # noqa: FBT001
+    return "yes" if passed else "no"
 
 
 def checked(found: Proposed) -> Check:

@@ -19,7 +19,7 @@ __all__ = ["approved", "drilled_within", "no_worse", "reason_like", "soaked"]
 
 Check = Callable[[Proposal], Verdict]
 
-_PATTERN = 200
+_PATTERN, _NAME, _LISTED = 200, 1_000, 100
 
 
 @maker
@@ -30,7 +30,7 @@ def no_worse(metric: str, tolerance: float = 0.0) -> Check:
     """
     name, allowed = storable(metric, "the name of a metric"), _number(tolerance, "a tolerance", 0)
     way = direction(name)
-    if way == 0:
+    if way == 0 or len(name) > _NAME:
         raise _wrong(f"the name {shown(name)} does not tell whether more of it is better", "write a gate of your own")
 
     def check(proposal: Proposal) -> Verdict:
@@ -97,7 +97,7 @@ def approved(others: int) -> Check:
         notes = proposal.past.notes(proposal.proposed.version)
         by = sorted({note.actor for note in notes if note.kind == "approval"} - {proposal.actor})
         said = f"{len(by)} of {others} others approve of {proposal.proposed.version}"
-        return Verdict(len(by) >= others, said, {"by": [*by]})
+        return Verdict(len(by) >= others, said, {"by": [*by[:_LISTED]]})
 
     return check
 

@@ -163,7 +163,7 @@ def test_a_promotion_is_at_most_three_lists_two_reads_and_a_create(store):
         "read": 2,
         "create": 1,
     }  # the claim, and what is built on still stands there
-    gated = lambda vault: vault.promote("m@prod", "1.1.0", reason="x", expect="1.0.0", gates=[lambda _: True])  # noqa: E731
+    gated = lambda vault: vault.promote("m@prod", "1.1.0", reason="x", expect="1.2.0", gates=[lambda _: True])  # noqa: E731
     assert asked(store, gated) == {"read": 2, "list": 3, "create": 1}
 
 
