@@ -144,7 +144,7 @@ def test_prune_removes_down_to_a_size(run, line, kept, monkeypatch):
 
 def test_forget_lets_a_vault_be_set_back(run, line):
     vault = Vault(line.inner)
-    vault.promote("fraud@prod", "1.0.0", reason="again")
+    vault.promote("fraud@prod", vault.publish("fraud", {"n": 9}, version="9.0.0"), reason="again")
     assert run("fetch", "fraud@prod")[0] == 0
     [newest, _] = line.inner.list("models/fraud/aliases/prod/")
     line.inner.delete(newest.key)
