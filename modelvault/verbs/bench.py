@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -62,6 +62,10 @@ class Bench:
         if kept and self._vault._cache() is not None:  # noqa: SLF001 - its own
             return cast("Any", self._vault).fetch(ref)  # type: ignore[no-any-return] # a path
         return self.stage("files").vault.fetch(ref)
+
+    def parts(self, manifest: Manifest) -> Mapping[str, Manifest]:
+        """What is loaded for a version."""
+        return {"": manifest}
 
     def read(self, file: File) -> bytes:
         """One file."""

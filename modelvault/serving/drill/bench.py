@@ -88,6 +88,10 @@ class Bench(Protocol):
         """The verified files of a version, in a folder: from the store, or where they are `kept`, from the user's cache."""
         ...
 
+    def parts(self, manifest: Manifest) -> Mapping[str, Manifest]:
+        """What is loaded for a version, by name: itself, without a name; of a release set, its members."""
+        ...
+
     def read(self, file: File) -> bytes:
         """One file of a version, verified."""
         ...
@@ -120,8 +124,8 @@ class Drill:
     ends: float
     name: str
     plan: Plan | None = None
-    folder: Path | None = None
-    """The verified files of the target."""
+    folders: dict[str, Path] = field(default_factory=dict)
+    """The verified files of the parts of the target, by their names."""
     answered: Mapping[str, Any] = field(default_factory=dict)
     """What the fresh process said of the examples."""
     service: tuple[Verbs, Any] | None = None
@@ -147,6 +151,11 @@ class Drill:
         """Where the alias points."""
         assert self.plan is not None
         return self.plan.current
+
+    @property
+    def parts(self) -> Mapping[str, Manifest]:
+        """What is loaded for the target, by name."""
+        return self.bench.parts(self.target)
 
     @property
     def alias(self) -> str:

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,22 +40,37 @@ class _Laid:
 
 
 def main(job: Mapping[str, Any]) -> None:
-    """Write a line of JSON when it is loaded, and one when it has answered."""
+    """Write a line of JSON when all parts are loaded, and one when they have answered."""
     with open(job["result"], "w", encoding="ascii") as out:
         try:
             began = time.perf_counter()
-            model = formats.named(job["format"]).load(_Laid(Path(job["folder"]), tuple(job["paths"])))
+            models = [_loaded(part) for part in job["parts"]]
             _say(out, {"load_s": round(time.perf_counter() - began, 4), "peak_rss": _peak(), "at": time.time()})
         except VaultError as error:
             _say(out, {"error": f"{error.code}: {shown(error)}"})
             return
-        if job["example"]:
-            example = read(Path(job["example"]).read_bytes(), job["ref"])
+        _say(out, _answered(zip(job["parts"], models, strict=True)))
+
+
+def _loaded(part: Mapping[str, Any]) -> object:
+    return formats.named(part["format"]).load(_Laid(Path(part["folder"]), tuple(part["paths"])))
+
+
+def _answered(parts: Iterable[tuple[Mapping[str, Any], object]]) -> dict[str, Any]:
+    """The outputs that differ; None, and why, if one cannot be compared."""
+    differing: list[str] = []
+    outputs, took = 0, 0.0
+    for part, model in parts:
+        if part["example"]:
+            example = read(Path(part["example"]).read_bytes(), part["ref"])
             began = time.perf_counter()
-            differing, why = replayed(model, example)
-            took = round(time.perf_counter() - began, 4)
-            said = {"answered": differing, "why": why, "outputs": len(example.outputs), "answer_s": took}
-            _say(out, said)
+            found, why = replayed(model, example)
+            took += time.perf_counter() - began
+            if found is None:
+                return {"answered": None, "why": f"{part['ref']}: {why}"}
+            outputs += len(example.outputs)
+            differing += [f"{name} of {part['ref']}" for name in found]
+    return {"answered": differing, "outputs": outputs, "answer_s": round(took, 4)}
 
 
 def _say(out: Any, said: dict[str, Any]) -> None:

@@ -30,9 +30,11 @@ _TAIL = 300
 
 def loads(drill: Drill) -> Figures:
     """A process that has never seen it loads it."""
-    drill.bench.trusted(drill.target)
-    folder = drill.folder or drill.bench.files(drill.target, kept=True)
-    said, took = _tried(drill, folder)
+    for name, part in drill.parts.items():
+        drill.bench.trusted(part)
+        if name not in drill.folders:
+            drill.folders[name] = drill.bench.files(part, kept=True)
+    said, took = _tried(drill)
     drill.answered = said
     return {"start_s": round(took, 3), "load_s": said["load_s"], "peak_rss_bytes": said["peak_rss"]}
 
@@ -40,7 +42,7 @@ def loads(drill: Drill) -> Figures:
 def answers(drill: Drill) -> Figures:
     """It gives the recorded outputs on the recorded examples."""
     said = drill.answered
-    if not _has_example(drill.target):
+    if not any(map(_has_example, drill.parts.values())):
         raise Skipped("no examples were recorded")
     if "answered" not in said:
         raise Failed(said["ended"])
@@ -55,10 +57,10 @@ def _has_example(manifest: Manifest) -> bool:
     return any(file.path == PATH and file.size <= LIMIT for file in manifest.files)
 
 
-def _tried(drill: Drill, folder: Path) -> tuple[dict[str, Any], float]:
+def _tried(drill: Drill) -> tuple[dict[str, Any], float]:
     """What the process said, and how long it took to the loaded model."""
     result, errors = drill.bench.scratch / "said.jsonl", drill.bench.scratch / "errors.txt"
-    job = json.dumps(_job(drill, folder, result)).encode()
+    job = json.dumps(_job(drill, result)).encode()
     began = time.time()
     with open(errors, "wb") as log:
         try:
@@ -81,20 +83,19 @@ def _tried(drill: Drill, folder: Path) -> tuple[dict[str, Any], float]:
     return said | {"ended": ended}, said["at"] - began
 
 
-def _job(drill: Drill, folder: Path, result: Path) -> dict[str, Any]:
-    example = None
-    if _has_example(drill.target):
-        example = drill.bench.scratch / "example.json"
-        example.write_bytes(drill.bench.read(next(file for file in drill.target.files if file.path == PATH)))
-    return {
-        "path": [os.path.abspath(path) for path in sys.path],
-        "ref": f"{drill.model}:{drill.target.version}",
-        "format": drill.target.format,
-        "folder": str(folder),
-        "paths": [file.path for file in drill.target.files if not is_ours(file.path)],
-        "example": str(example) if example else None,
-        "result": str(result),
-    }
+def _job(drill: Drill, result: Path) -> dict[str, Any]:
+    parts = [_part(drill, part, drill.folders[name]) for name, part in drill.parts.items()]
+    return {"path": [os.path.abspath(path) for path in sys.path], "parts": parts, "result": str(result)}
+
+
+def _part(drill: Drill, part: Manifest, folder: Path) -> dict[str, Any]:
+    ref, example = f"{part.model}:{part.version}", None
+    if _has_example(part):
+        example = drill.bench.scratch / f"example-{part.model}-{part.version}.json"
+        example.write_bytes(drill.bench.read(next(file for file in part.files if file.path == PATH)))
+    paths = [file.path for file in part.files if not is_ours(file.path)]
+    place = {"folder": str(folder), "paths": paths, "example": str(example) if example else None}
+    return {"ref": ref, "format": part.format, **place}
 
 
 def _ended(code: int | None, errors: Path) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from modelvault.errors import shown
 from modelvault.serving.drill.bench import Drill, Failed, Figures, Skipped
 from modelvault.serving.environment import mismatches
-from modelvault.signature.bump import contract_bump
-from modelvault.wire import JsonValue
+from modelvault.signature.bump import Bump, contract_bump
+from modelvault.wire import JsonValue, Manifest
 
 __all__ = ["compatible", "plan", "present", "verified"]
 
@@ -20,29 +21,44 @@ def plan(drill: Drill) -> Figures:
 def present(drill: Drill) -> Figures:
     """All its blobs are there, with their sizes."""
     stage = drill.bench.stage(f"{drill.name}-present")
-    report = stage.vault.verify(f"{drill.model}:{drill.target.version}", level="presence")
-    if not report.ok:
-        first = report.problems[0]
-        raise Failed(f"{first.code}: {first}" + (f"; and {len(report.problems) - 1} more" * (len(report.problems) > 1)))
-    return {"files": len(drill.target.files), "bytes": drill.target.size}
+    whole = {_ref(one): one for one in (drill.target, *drill.parts.values())}
+    problems = [one for ref in whole for one in stage.vault.verify(ref, level="presence").problems]
+    if problems:
+        first, *more = problems
+        raise Failed(f"{first.code}: {first}" + f"; and {len(more)} more" * bool(more))
+    return {"files": sum(len(one.files) for one in whole.values()), "bytes": sum(one.size for one in whole.values())}
 
 
 def verified(drill: Drill) -> Figures:
     """Every byte of it, hashed anew into a fresh folder."""
     if drill.quick:
         raise Skipped("sizes alone were asked for")
-    drill.folder = drill.bench.files(drill.target, kept=False)
-    return {"bytes": drill.target.size}
+    drill.folders = {name: drill.bench.files(part, kept=False) for name, part in drill.parts.items()}
+    return {"bytes": sum(part.size for part in drill.parts.values())}
 
 
 def compatible(drill: Drill) -> Figures:
     """Whoever calls the current version can call it."""
-    bump = contract_bump(drill.current.signature, drill.target.signature, drill.current.version)
-    if bump.level == "major":
-        raise Failed("; ".join(bump.reasons))
-    found = mismatches(drill.target.environment)
+    new = drill.parts
+    bumps = [_bump(name, old, new.get(name)) for name, old in drill.bench.parts(drill.current).items()]
+    against = [reason for bump in bumps if bump.level == "major" for reason in bump.reasons]
+    if against:
+        raise Failed("; ".join(against))
+    found = [one for part in new.values() for one in mismatches(part.environment)]
     grave = [str(one) for one in found if one.grave]
     if grave and drill.answered.get("answered") != []:  # that it answers as before says more than any number
         raise Failed("; ".join(grave))
-    said: dict[str, list[JsonValue]] = {"unknown": [*bump.unknown], "environment": [*map(str, found)]}
-    return {"level": bump.level} | {name: words for name, words in said.items() if words}
+    unknown = [reason for bump in bumps for reason in bump.unknown]
+    said: dict[str, list[JsonValue]] = {"unknown": [*unknown], "environment": [*map(str, found)]}
+    level = "minor" if any(bump.level == "minor" for bump in bumps) else "patch"
+    return {"level": level} | {name: words for name, words in said.items() if words}
+
+
+def _bump(name: str, old: Manifest, new: Manifest | None) -> Bump:
+    if new is None:
+        raise Failed(f"there is no '{shown(name)}' in the target")
+    return contract_bump(old.signature, new.signature, old.version)
+
+
+def _ref(manifest: Manifest) -> str:
+    return f"{manifest.model}:{manifest.version}"
