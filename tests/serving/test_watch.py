@@ -299,6 +299,7 @@ def test_cool_down_in_one_process_and_in_the_record():
 def test_never_past_what_a_person_has_done_since():
     scene = Scene(ERRORS)
     scene.calls(40, 40)
+    scene.vault.rollback("m@prod", reason="let me see")
     scene.vault.promote("m@prod", "1.1.0", reason="I have looked: it stays")
     scene.monitor.tick()
     assert scene.undone == [None]
@@ -308,6 +309,7 @@ def test_never_past_what_a_person_has_done_since():
 def test_a_version_that_is_promoted_again_begins_anew():
     scene = Scene(ERRORS)
     scene.calls(40, 2)
+    scene.vault.rollback("m@prod", reason="let me see")
     scene.vault.promote("m@prod", "1.1.0", reason="again")
     scene.serve()
     scene.monitor.tick()
