@@ -19,6 +19,7 @@ from modelvault.serving.following import Following
 from modelvault.serving.replay import Call
 from modelvault.serving.snapshot import Snapshot
 from modelvault.serving.source import Source
+from modelvault.serving.threads import ending, start
 from modelvault.wire import JsonValue, Move
 
 __all__ = ["Beside", "Canary"]
@@ -113,7 +114,7 @@ class Beside:
         other = self.other
         if other is None:
             if self._beats % _TRY_AGAIN == 0:
-                threading.Thread(target=self._follow, name="modelvault-canary", daemon=True).start()
+                start(self._follow, "modelvault-canary")
             return _TICK
         now = self.main.slot.now
         open = (
@@ -126,8 +127,7 @@ class Beside:
         with suppress(Exception):  # of a guard's own code
             self.watch.tick()
         if self.canary.shadow is not None and (self._worker is None or not self._worker.is_alive()):
-            self._worker = threading.Thread(target=self._shadow, name="modelvault-shadow", daemon=True)
-            self._worker.start()
+            self._worker = start(self._shadow, "modelvault-shadow")
         return _TICK
 
     def _follow(self) -> None:
@@ -139,7 +139,7 @@ class Beside:
             self.other = made
 
     def _shadow(self) -> None:
-        while self.serves is not None:
+        while self.serves is not None and not ending.is_set():
             with suppress(queue.Empty):
                 new, (name, arguments, named), failed = self._waiting.get(timeout=_TICK)
                 try:

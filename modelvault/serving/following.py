@@ -17,6 +17,7 @@ from modelvault.serving.poll import after, first, pause
 from modelvault.serving.snapshot import Slot
 from modelvault.serving.source import Source
 from modelvault.serving.swap import Phases, Swap, digest_of, said
+from modelvault.serving.threads import start
 from modelvault.wire import JsonValue, Move
 
 __all__ = ["Following"]
@@ -120,7 +121,7 @@ class Following(Bringing):
         self._thread(self._round)
 
     def _thread(self, work: Callable[[], None]) -> None:
-        threading.Thread(target=work, name="modelvault-follow", daemon=True).start()
+        start(work, "modelvault-follow")
 
     def _round(self) -> None:
         """Ask, unless another thread or process of this host is asking, and follow; never raises."""

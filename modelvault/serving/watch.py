@@ -6,7 +6,6 @@ guard fires the version before is asked first, on a thread of its own, for that 
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from modelvault.serving.guards import Guard, listed
 from modelvault.serving.record import LOG_10, Case
 from modelvault.serving.replay import Call, replayed
 from modelvault.serving.tally import Tally, values_of
+from modelvault.serving.threads import start
 from modelvault.wire import JsonValue, Move
 
 __all__ = ["Monitor", "Served", "automatic"]
@@ -245,4 +245,4 @@ def _on_a_thread(work: Callable[[], None]) -> None:
         with suppress(Exception):  # of the model, or of a hook: there is nobody to tell
             work()
 
-    threading.Thread(target=quietly, name="modelvault-guard", daemon=True).start()
+    start(quietly, "modelvault-guard")
