@@ -46,5 +46,8 @@ html_show_copyright = False
 nitpick_ignore_regex = [
     (r"py:.*", r"(collections|contextlib|dataclasses|datetime|enum|os|pathlib|typing|pydantic)\..*"),
     (r"py:class", r"modelvault\.version\._Verbs|dict\[str|Level|Task|Side|JsonValue|datetime|Hook"),
-    (r"py:class", r"modelvault\.(serving\.(source|options)\..*|reference\.AliasRef)|Source|AliasRef|Options|Canary"),  # nobody makes a `Live` by hand
+    (
+        r"py:class",
+        r"modelvault\.(serving\.(source|options)\..*|reference\.AliasRef)|Source|AliasRef|Options|Canary",
+    ),  # nobody makes a `Live` by hand
 ]

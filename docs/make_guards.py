@@ -1,6 +1,6 @@
 """Makes docs/pictures/guards.svg: the same traffic, watched by a guard and by rules of windows.  Prints the figures.
 
-    pip install . numpy; python docs/make_guards.py
+pip install . numpy; python docs/make_guards.py
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def panel(title: str, found: dict[str, np.ndarray], length: int, top: int) -> Ht
         places = np.unique(np.linspace(1, length, 241).astype(int))
         share = [(when <= at).mean() for at in places]
         path = " ".join(
-            f"{LEFT + at / length * across:.1f},{top + TOP + down * (1 - y):.1f}" for at, y in zip(places, share, strict=True)
+            f"{LEFT + at / length * across:.1f},{top + TOP + down * (1 - y):.1f}"
+            for at, y in zip(places, share, strict=True)
         )
         dashes, width = STROKES[name]
         lines.append(
