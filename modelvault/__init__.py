@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Bump",
     "Change",
+    "Check",
     "Comparison",
     "Diff",
     "Draft",
@@ -33,9 +34,11 @@ __all__ = [
     "Manifest",
     "Move",
     "Note",
+    "Policy",
     "Progress",
     "Proposal",
     "Recipe",
+    "ReleaseSet",
     "Report",
     "Signature",
     "Vault",
@@ -49,9 +52,11 @@ __all__ = [
 
 if TYPE_CHECKING:
     from modelvault import errors, gates
+    from modelvault.check import Check
     from modelvault.comparison import Comparison
     from modelvault.diff import Change, Diff
     from modelvault.estimate import Estimate
+    from modelvault.formats.release_set import ReleaseSet
     from modelvault.gates import Gate, Proposal, Verdict
     from modelvault.progress import Progress
     from modelvault.provenance.check import Finding
@@ -64,11 +69,12 @@ if TYPE_CHECKING:
     from modelvault.upkeep.verify import Report
     from modelvault.vault import Vault, load, open
     from modelvault.version import Version
-    from modelvault.wire import Manifest, Move, Note
+    from modelvault.wire import Manifest, Move, Note, Policy
 
 _HOME = {
     "Bump": "signature.bump",
     "Change": "diff",
+    "Check": "check",
     "Comparison": "comparison",
     "Diff": "diff",
     "Draft": "submission",
@@ -81,9 +87,11 @@ _HOME = {
     "Manifest": "wire",
     "Move": "wire",
     "Note": "wire",
+    "Policy": "wire",
     "Progress": "progress",
     "Proposal": "gates",
     "Recipe": "provenance.recipe",
+    "ReleaseSet": "formats.release_set",
     "Report": "upkeep.verify",
     "Signature": "signature",
     "Vault": "vault",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from heapq import merge
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -15,7 +15,19 @@ from modelvault.journal import Journal
 from modelvault.marks import UNDONE_BY, content_of
 from modelvault.reference import AliasRef, DigestRef, Number, NumberRef, RangeRef, Ref
 from modelvault.stores import KeyMissing, Store
-from modelvault.wire import Claim, Manifest, Move, Note, Target, read_manifest
+from modelvault.wire import (
+    RELEASE_SET,
+    RELEASE_SET_FILE,
+    Claim,
+    Manifest,
+    Member,
+    Move,
+    Note,
+    Policy,
+    Target,
+    read_manifest,
+    read_release_set,
+)
 
 if TYPE_CHECKING:
     from modelvault.cache.heads import Heads
@@ -24,6 +36,8 @@ __all__ = ["Catalog", "Found", "Objection", "age"]
 
 _MANIFESTS = 256
 _JOURNALS = 4096
+_SET_LIMIT = 1024 * 1024
+"""Bytes of the file that names the members of a release set."""
 
 
 class Found(NamedTuple):
@@ -73,6 +87,10 @@ class Catalog:
         """The numbers of a model's versions, newest first."""
         return reference.newest_first(layout.number_of(entry.key) for entry in self.store.list(layout.versions(model)))
 
+    def published(self, model: str) -> bool:
+        """The model has a version."""
+        return any(True for _ in self.store.list(layout.versions(model), limit=1))
+
     def aliases(self, model: str) -> list[str]:
         """The names of a model's aliases, in order."""
         return self._folders(layout.aliases(model))
@@ -109,6 +127,14 @@ class Catalog:
     def marks(self, model: str, content: str) -> Journal[Note]:
         """The marks on a content: quarantines and releases."""
         return Journal(self.records, layout.marks(model, content), Note, {"model": model, "content": content})
+
+    def policies(self, model: str, alias: str) -> Journal[Policy]:
+        """What promotions of an alias were and are asked."""
+        return Journal(self.records, layout.policy(model, alias), Policy, {"model": model, "alias": alias})
+
+    def protected(self, model: str) -> list[str]:
+        """The aliases of a model that have, or had, a policy."""
+        return self._folders(layout.policies(model))
 
     def said(self, manifest: Manifest) -> list[Note]:
         """All that was said of a version since: the notes on it, and the marks on its content; newest first."""
@@ -177,8 +203,48 @@ class Catalog:
             )
         return move
 
+    def members(self, manifest: Manifest) -> Mapping[str, Member]:
+        """What a release set consists of; nothing, if it is none.
+
+        Raises:
+            Corrupt: `bad-record`, it does not say so.
+        """
+        if manifest.format != RELEASE_SET:
+            return {}
+        where = f"{manifest.model}:{manifest.version}"
+        file = next((one for one in manifest.files if one.path == RELEASE_SET_FILE), None)
+        if file is None or file.size > _SET_LIMIT:
+            raise Corrupt(f"{where} does not name its members", code=Code.BAD_RECORD, ref=where)
+        return read_release_set(self.blobs.read(file), where).members
+
+    def followed(self, manifest: Manifest) -> dict[str, Found]:
+        """The versions that a release set names, each still what it was.
+
+        Raises:
+            Corrupt: `bad-record`, one is gone, or a set itself; `digest-mismatch`, it is another.
+        """
+        return {name: self._member(manifest, member) for name, member in self.members(manifest).items()}
+
+    def _member(self, manifest: Manifest, member: Member) -> Found:
+        ref, owner = f"{member.model}:{member.version}", f"{manifest.model}:{manifest.version}"
+        try:
+            claim = self.claim(member.model, member.version)
+        except NotFound as error:
+            raise Corrupt(f"{ref}, a member of {owner}, is gone", code=Code.BAD_RECORD, ref=ref) from error
+        if claim.target.digest != member.digest:
+            fault = f"{ref} is not what it was when {owner} took it as a member"
+            raise Corrupt(fault, code=Code.DIGEST_MISMATCH, hint="compare with a copy of the vault", ref=ref)
+        if self.manifest(member.model, claim.target).format == RELEASE_SET:
+            raise Corrupt(f"{ref}, a member of {owner}, is a set itself", code=Code.BAD_RECORD, ref=ref)
+        return Found(member.model, claim.target, layout.claim(member.model, member.version))
+
     def objection(self, manifest: Manifest, *, to_yanked: bool = True) -> Objection | None:
-        """Why a version is not to be chosen, if it is not: its number is yanked, or its content in quarantine."""
+        """Why a version is not to be chosen, if it is not: its number is yanked, or its content in quarantine; or a member's."""
+        members = (self.manifest(found.model, found.target) for found in self.followed(manifest).values())
+        found = (self._objection(one, to_yanked=to_yanked) for one in (manifest, *members))
+        return next((one for one in found if one), None)
+
+    def _objection(self, manifest: Manifest, *, to_yanked: bool) -> Objection | None:
         yank = _holding(self.notes(manifest.model, manifest.version), "yank") if to_yanked else None
         note = yank or _holding(self.marks(manifest.model, content_of(manifest)), "quarantine")
         if note is None:

@@ -51,6 +51,7 @@ class Code(StrEnum):
     VERSION_NOT_FOUND = "version-not-found"
     ALIAS_NOT_FOUND = "alias-not-found"
     FILE_NOT_FOUND = "file-not-found"
+    POLICY_NOT_FOUND = "policy-not-found"
     NOTHING_TO_UNDO = "nothing-to-undo"
     KEY_MISSING = "key-missing"
     # AlreadyExists

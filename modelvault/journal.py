@@ -1,4 +1,4 @@
-"""Append-only journals: what aliases and notes are made of.
+"""Append-only journals: what aliases, notes and policies are made of.
 
 A journal is a folder of numbered records, each created once and never removed, the newest sorting first.  Entry n+1 is
 written only by one who has read entry n, so entries are contiguous from 1; its `prev` is the digest of entry n, so that
@@ -21,11 +21,11 @@ from modelvault.canonical import Digest, digest_of
 from modelvault.errors import Code, Conflict, Corrupt, shown
 from modelvault.stores import Key, KeyMissing, Taken
 from modelvault.stores.commit import commit
-from modelvault.wire import Move, Note, Target, seal
+from modelvault.wire import Move, Note, Policy, Target, seal
 
 __all__ = ["Journal", "Slot", "pauses", "restored", "undo_of"]
 
-AnyEntry = TypeVar("AnyEntry", Move, Note)
+AnyEntry = TypeVar("AnyEntry", Move, Note, Policy)
 
 _PARALLEL_FROM, _WORKERS = 32, 16
 _TRIES = 500
@@ -141,8 +141,10 @@ class Journal(Generic[AnyEntry]):
         self._check_chain(stored)
         return [one.record for one in stored]
 
-    def append(self, build: Callable[[AnyEntry | None, Slot], AnyEntry]) -> AnyEntry:
+    def append(self, build: Callable[[AnyEntry | None, Slot], AnyEntry | None]) -> AnyEntry:
         """Add the entry that `build` makes of the newest one.  Commit point: the create of its key.
+
+        Where it makes none, because the newest will do, nothing is added, and that is what is returned.
 
         Where another writer puts that entry first, `build` is asked again, with the new newest one: it raises if it no
         longer wants to.  Each time somebody's entry was added, so writers as a whole are never stuck.
@@ -160,13 +162,21 @@ class Journal(Generic[AnyEntry]):
             f"too many writers at once on {self.folder}", code=Code.JOURNAL_BUSY, hint="run it again", ref=self.folder
         )
 
-    def _append(self, build: Callable[[AnyEntry | None, Slot], AnyEntry]) -> AnyEntry:
+    def foreseen(self, build: Callable[[AnyEntry | None, Slot], AnyEntry | None]) -> AnyEntry:
+        """What `append` would return; nothing is added."""
+        newest = self._listed()
+        entry = build(newest.record if newest else None, Slot(newest))
+        return _or_newest(entry, newest)
+
+    def _append(self, build: Callable[[AnyEntry | None, Slot], AnyEntry | None]) -> AnyEntry:
         remembered = self._head
         newest = self._listed()
         if newest is not None and newest is remembered:
             self._check_still_there(newest)
         slot = Slot(newest)
         entry = build(newest.record if newest else None, slot)
+        if entry is None:
+            return _or_newest(entry, newest)
         raw = seal(entry)
         key = layout.entry(self.folder, slot.seq)
         commit(self.records.store, Key(key), raw, txn=entry.txn)
@@ -273,6 +283,13 @@ class Journal(Generic[AnyEntry]):
             hint="journals are never changed: compare with a copy of the vault" + more,
             ref=layout.entry(self.folder, seq),
         )
+
+
+def _or_newest(entry: AnyEntry | None, newest: Stored[AnyEntry] | None) -> AnyEntry:
+    if entry is not None:
+        return entry
+    assert newest is not None  # there is one that will do
+    return newest.record
 
 
 def pauses() -> Iterator[Callable[[], None]]:

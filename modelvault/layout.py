@@ -13,6 +13,7 @@ __all__ = [
     "LAST_SEQ",
     "MODELS",
     "NOTES",
+    "POLICIES",
     "QUARANTINE",
     "SELF_TEST",
     "VAULT",
@@ -28,6 +29,8 @@ __all__ = [
     "noted",
     "notes",
     "number_of",
+    "policies",
+    "policy",
     "seq_of",
     "versions",
 ]
@@ -36,7 +39,8 @@ VAULT: Final = "modelvault.json"
 SELF_TEST: Final = "self-test.json"
 MODELS: Final = "models/"
 BLOBS: Final = "blobs/sha256/"
-VERSIONS, ALIASES, NOTES, QUARANTINE = "versions", "aliases", "notes", "quarantine"
+VERSIONS, ALIASES, NOTES = "versions", "aliases", "notes"
+QUARANTINE, POLICIES = "quarantine", "policies"
 LAST_SEQ: Final = 9_999_999_998
 _SUFFIX: Final = ".json"
 
@@ -79,6 +83,16 @@ def marked(model: str) -> str:
 def marks(model: str, content: str) -> str:
     """The folder of the marks on one content, which is a digest."""
     return f"{marked(model)}{content.partition(':')[2]}/"
+
+
+def policies(model: str) -> str:
+    """The folder of all policies of a model's aliases."""
+    return f"{MODELS}{model}/{POLICIES}/"
+
+
+def policy(model: str, alias: str) -> str:
+    """The folder of an alias's policies."""
+    return f"{policies(model)}{alias}/"
 
 
 def entry(folder: str, seq: int) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -11,8 +11,9 @@ from modelvault import reference
 from modelvault.canonical import free_text, storable
 from modelvault.catalog import Catalog, Objection
 from modelvault.errors import Code, Conflict, Corrupt, InvalidInput, NotFound, Refused, shown
-from modelvault.gates import Gate, Proposal, judge, listed
+from modelvault.gates import judge
 from modelvault.journal import Slot, restored, undo_of
+from modelvault.proposing import Intent, proposed
 from modelvault.reference import AliasRef
 from modelvault.upkeep.verify import prove
 from modelvault.wire import JsonValue, Move, Target, record
@@ -33,26 +34,31 @@ class Who:
     reason: str
     clock: Callable[[], datetime]
     txn: str
+    ci: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Which run of a CI system it is done by."""
 
 
-def promote(
-    catalog: Catalog, ref: AliasRef, target: Target, who: Who, *, expect: str | None, gates: Sequence[Gate]
-) -> Move:
-    """Append a promotion to `target`.  Commit point: the create of the next entry.  See `Vault.promote`."""
-    proposed = catalog.manifest(ref.model, target)
-    checks = listed(gates)
+def promote(catalog: Catalog, intent: Intent, who: Who, *, expect: str | None, dry: bool = False) -> Move:
+    """Append a promotion.  Commit point: the create of the next entry.  See `Vault.promote`.
 
-    def build(newest: Move | None, slot: Slot) -> Move:
+    Where the alias is there already nothing is added, and the present move is returned; with `dry`, what would be added.
+    """
+    ref, target = intent.ref, intent.target
+    catalog.manifest(ref.model, target)
+
+    def build(newest: Move | None, slot: Slot) -> Move | None:
         _check(ref, newest, expect)
-        _refuse(ref, catalog.objection(proposed, to_yanked=False))
-        evidence: dict[str, JsonValue] = {}
-        if checks:
-            current = catalog.manifest(ref.model, newest.target) if newest and newest.target else None
-            proposal = Proposal(ref.model, ref.alias, newest, current, proposed, who.reason, who.actor)
-            evidence["gates"] = judge(checks, proposal)
+        found = proposed(catalog, intent, newest, slot.at(who.clock))
+        _refuse(ref, found.objection)
+        if newest and not _differs(target, newest.target):
+            return None
+        evidence = {**found.ways, **({"policy": found.policy.seq} if found.policy else {})}
+        if found.gates:
+            evidence["gates"] = judge(found.gates, found.proposal)
         return _move(ref, slot, "promote", who, target, undo_of(newest, target), evidence)
 
-    return catalog.journal(ref.model, ref.alias).append(build)
+    journal = catalog.journal(ref.model, ref.alias)
+    return journal.foreseen(build) if dry else journal.append(build)
 
 
 def rollback(
@@ -164,6 +170,8 @@ def _move(
 ) -> Move:
     said: dict[str, Any] = {"actor": who.actor, "reason": who.reason, "at": slot.at(who.clock), "txn": who.txn}
     place = {"model": ref.model, "alias": ref.alias, "seq": slot.seq, "prev": slot.prev}
+    if who.ci:
+        evidence = {**evidence, "ci": dict(who.ci)}
     return record(Move, **place, **said, kind=kind, target=target, undo=undo, evidence=evidence)
 
 
@@ -240,7 +248,7 @@ def _differs(one: Target, other: Target | None) -> bool:
 
 
 def _prove(catalog: Catalog, model: str, move: Move) -> str:
-    """The target of `move` is published and all there; how far that was looked into.  Raises `Corrupt` if it is not."""
+    """The target of `move` is published and all there, with its members if it is a set; how far that was looked into.  Raises `Corrupt` if it is not."""
     assert move.target is not None
     claim = catalog.claim(model, move.target.version)
     if _differs(claim.target, move.target):
@@ -251,7 +259,10 @@ def _prove(catalog: Catalog, model: str, move: Move) -> str:
             ref=f"{model}:{move.target.version}",
         )
     manifest = catalog.manifest(model, move.target)
-    level: Literal["bytes", "presence"] = "bytes" if manifest.size <= _PROVE_LIMIT else "presence"
-    for _ in prove(catalog.blobs, manifest, level):
-        pass
+    members = (catalog.manifest(found.model, found.target) for found in catalog.followed(manifest).values())
+    whole = [manifest, *members]
+    level: Literal["bytes", "presence"] = "bytes" if sum(one.size for one in whole) <= _PROVE_LIMIT else "presence"
+    for one in whole:
+        for _ in prove(catalog.blobs, one, level):
+            pass
     return level

@@ -15,6 +15,7 @@ from modelvault.provenance import CHANGES, changes
 from modelvault.publishing import Label, content
 from modelvault.signature.recording import Candidate, candidate
 from modelvault.version import Version
+from modelvault.wire import RELEASE_SET
 
 __all__ = ["Draft", "Submission", "drafted", "drafting", "submitted"]
 
@@ -88,6 +89,7 @@ def submitted(
         else:
             root = stack.enter_context(_scratch())
             modules = _dumped(chosen, obj, root)  # as it was before it was called
+            described = None if chosen.name == RELEASE_SET else obj
         said = content(chosen.name, modules, params, metrics, data, notes, described)
         recorded = candidate(obj, example, signature)
         beside = stack.enter_context(_beside(recorded, keep_diff))

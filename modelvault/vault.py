@@ -15,6 +15,7 @@ from modelvault.progress import Show
 from modelvault.stores import connect
 from modelvault.verbs.drill import Drilling
 from modelvault.verbs.look import Looking
+from modelvault.verbs.protect import Protecting
 from modelvault.verbs.publish import Publishing
 from modelvault.verbs.serve import Serving
 from modelvault.verbs.upkeep import Keeping
@@ -22,7 +23,7 @@ from modelvault.verbs.upkeep import Keeping
 __all__ = ["Vault", "load", "open"]
 
 
-class Vault(Publishing, Looking, Drilling, Keeping, Serving):
+class Vault(Publishing, Looking, Drilling, Protecting, Keeping, Serving):
     """One root URL that holds models.  Make one with `open`; use it from any number of threads."""
 
 

@@ -34,38 +34,50 @@ from modelvault.errors import Code, Corrupt, InvalidInput, Unsupported, VaultErr
 from modelvault.paths import portable_path, portable_paths
 
 __all__ = [
+    "RELEASE_SET",
+    "RELEASE_SET_FILE",
     "Algorithm",
     "Claim",
     "DataRef",
     "Environment",
     "FieldRecord",
     "File",
+    "GateRule",
     "Git",
     "Hardware",
     "JsonValue",
     "Manifest",
+    "Member",
     "Move",
     "Note",
     "NoteKind",
     "Part",
+    "Policy",
     "Provenance",
+    "ReleaseSetRecord",
     "Run",
     "SignatureRecord",
     "Target",
     "VaultRecord",
     "read_manifest",
+    "read_release_set",
     "read_sealed",
     "record",
     "seal",
     "write_manifest",
+    "write_release_set",
 ]
 
 FILES_LIMIT: Final = 100_000
 FIELDS_LIMIT: Final = 100_000
+GATES_LIMIT: Final = 100
+MEMBERS_LIMIT: Final = 1_000
 TEXT_LIMIT: Final = 64 * 1024
 NAME_LIMIT: Final = 200
 CODED_LIMIT: Final = 64 * 1024 * 1024
 _REPR_LIMIT: Final = 4_000
+RELEASE_SET: Final = "release-set"
+RELEASE_SET_FILE: Final = "release-set.json"
 _SEAL: Final = re.compile(rb'[{,]"~sha256":"([0-9a-f]{64})"\}\Z')
 _SEAL_LENGTH: Final = len(b',"~sha256":""}') + 64
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
@@ -110,6 +122,7 @@ _Blob = Annotated[str, Field(pattern=_BLOB)]
 _Txn = Annotated[str, Field(pattern=_TXN)]
 _Text = Annotated[str, Field(max_length=TEXT_LIMIT)]
 _Name = Annotated[str, Field(max_length=NAME_LIMIT)]
+_MemberName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$")]
 _Whole = Annotated[int, Field(ge=-(2**63), lt=2**64)]
 _Label = Annotated[str, Field(max_length=1000)]
 _Size = Annotated[int, Field(ge=0, lt=2**63)]
@@ -479,6 +492,60 @@ class Note(_Record):
         return f"#{self.seq} {self.kind} on {self.model}:{self.version} by {who}: {shown(self.text)}"
 
 
+class Member(_Record):
+    """A version that a release set pins."""
+
+    model: _Model
+    version: _Number
+    digest: _Sha256
+
+
+class ReleaseSetRecord(_Record):
+    """The file of a version of the format `release-set`: what it consists of."""
+
+    record: Literal["release-set/1"] = "release-set/1"
+    members: Annotated[dict[_MemberName, Member], Field(min_length=1, max_length=MEMBERS_LIMIT), _Frozen]
+
+
+class GateRule(_Record):
+    """A gate, by its name, and what it is made with."""
+
+    gate: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    arguments: Annotated[dict[str, JsonValue], _Frozen] = {}
+
+    def __str__(self) -> str:
+        return shown(f"{self.gate}({', '.join(f'{name}={value!r}' for name, value in self.arguments.items())})")
+
+
+class Policy(_Record):
+    """What promotions of an alias are asked, from here on: all of `gates`; nothing, where the kind is `unprotect`."""
+
+    record: Literal["policy/1"] = "policy/1"
+    model: _Model
+    alias: _AliasName
+    seq: _Seq
+    txn: _Txn
+    kind: _Kind
+    gates: Annotated[tuple[GateRule, ...], Field(max_length=GATES_LIMIT)] = ()
+    prev: _Sha256 | None = None
+    actor: _Name
+    reason: _Text
+    at: _Instant
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        _linked(self.seq, self.prev)
+        return self
+
+    def __repr__(self) -> str:
+        return f"<Policy {self}>"
+
+    def __str__(self) -> str:
+        gates = ", ".join(map(str, self.gates)) or "nothing"
+        who = f"{shown(self.actor)}, {self.at:%Y-%m-%d %H:%M:%S} UTC: {shown(self.reason)}"
+        return f"#{self.seq} {self.kind} {self.model}@{self.alias} asks for {gates} by {who}"
+
+
 def _linked(seq: int, prev: str | None) -> None:
     if (seq == 1) != (prev is None):
         raise ValueError("only the first entry has no entry before it")
@@ -576,6 +643,16 @@ def read_manifest(raw: bytes, expected: str, where: str) -> Manifest:
             ref=where,
         )
     return _read(Manifest, raw, where)
+
+
+def write_release_set(value: ReleaseSetRecord) -> bytes:
+    """The bytes of the file of a release set."""
+    return canonical(_dumped(value))
+
+
+def read_release_set(raw: bytes, where: str) -> ReleaseSetRecord:
+    """The release set in `raw`, whose digest has been checked.  Raises as `read_manifest`."""
+    return _read(ReleaseSetRecord, raw, where)
 
 
 def _read(kind: type[AnyRecord], body: bytes, where: str) -> AnyRecord:

@@ -10,7 +10,7 @@ import modelvault
 
 PUBLIC = {
     "modelvault": {
-        "Bump", "Change", "Comparison", "Diff", "Draft", "DrillReport", "Estimate", "Field", "Finding", "Gate", "Guard", "Manifest", "Move", "Note", "Progress", "Proposal", "Recipe", "Report",
+        "Bump", "Change", "Check", "Comparison", "Diff", "Draft", "DrillReport", "Estimate", "Field", "Finding", "Gate", "Guard", "Manifest", "Move", "Note", "Policy", "Progress", "Proposal", "Recipe", "ReleaseSet", "Report",
         "Signature", "Vault", "Verdict", "Version", "errors", "gates", "load", "open",
     },
     "modelvault.errors": {
@@ -18,7 +18,10 @@ PUBLIC = {
         "Unsupported", "Untrusted", "VaultError", "shown",
     },
     "modelvault.formats": {"Files", "Format", "choose", "named"},
-    "modelvault.gates": {"Gate", "Proposal", "Verdict", "compatible", "judge", "listed", "rollback_safe", "signature"},
+    "modelvault.gates": {
+        "Gate", "Named", "Past", "Proposal", "Verdict", "approved", "asked", "compatible", "drilled_within", "judge", "listed", "no_worse", "reason_like",
+        "rollback_safe", "signature", "soaked", "spelled",
+    },
     "modelvault.stores": {
         "READ_LIMIT", "Content", "Data", "Entry", "Key", "KeyExists", "KeyMissing", "Sink", "Span", "Stages", "Store", "Taken", "checked",
         "connect",
@@ -27,7 +30,7 @@ PUBLIC = {
 }  # fmt: skip
 
 VERBS = {
-    "aliases", "card", "compare", "diff", "draft", "drill", "explain", "fetch", "find", "history", "live", "load", "models", "note", "notes", "page", "prefetch", "promote", "publish", "quarantine", "release",
+    "aliases", "card", "check", "compare", "diff", "draft", "drill", "explain", "fetch", "find", "history", "live", "load", "models", "note", "notes", "page", "policy", "prefetch", "promote", "protect", "publish", "quarantine", "release", "unprotect",
     "reproduce", "rollback",
     "suggest_bump",
     "unyank", "url", "verify", "version", "versions", "yank",

@@ -13,7 +13,13 @@ from typing import Any
 from modelvault import reference, wire
 
 FOLDER = Path(__file__).parent / "v1"
-SEALED = {"vault": wire.VaultRecord, "claim": wire.Claim, "move": wire.Move, "note": wire.Note}
+SEALED = {
+    "vault": wire.VaultRecord,
+    "claim": wire.Claim,
+    "move": wire.Move,
+    "note": wire.Note,
+    "policy": wire.Policy,
+}
 
 
 def schemas() -> dict[str, str]:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from modelvault.canonical import Digest, digest_of
 from modelvault.errors import Code, Corrupt, NotFound, StoreError, VaultError
 from modelvault.stores import Key, Store
-from modelvault.wire import Claim, Move, Note, read_sealed
+from modelvault.wire import Claim, Move, Note, Policy, read_sealed
 
 if TYPE_CHECKING:
     from modelvault.cache.disk import Cache
@@ -36,7 +36,7 @@ __all__ = ["Cache", "Records", "Stored", "content_key"]
 
 _MEMORY_LIMIT = 64 * 1024 * 1024
 
-AnyRecord = TypeVar("AnyRecord", Claim, Move, Note)
+AnyRecord = TypeVar("AnyRecord", Claim, Move, Note, Policy)
 
 
 def __getattr__(name: str) -> object:

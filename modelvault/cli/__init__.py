@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from modelvault import __version__
-from modelvault.cli import drill, look, move, publish, read, serve, upkeep  # noqa: F401 - each adds its verbs
+from modelvault.cli import drill, look, move, protect, publish, read, serve, upkeep  # noqa: F401 - each adds its verbs
 from modelvault.cli.exits import EXITS, EXITS_OF_CODES, INTERRUPTED, PIPE_CLOSED, STEP_FAILED, error_data, exit_code
 from modelvault.cli.verb import VERBS, Given
 from modelvault.errors import Code, InvalidInput, VaultError, shown

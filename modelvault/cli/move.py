@@ -5,7 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from modelvault.cli.verb import ALIAS, EXPECT, KINDS, METRIC, REASON, REF, Answer, Given, arg, opened, verb
+from modelvault import errors
+from modelvault.cli.exits import EXITS
+from modelvault.cli.verb import (
+    ALIAS,
+    EXPECT,
+    GATES,
+    KINDS,
+    METRIC,
+    REASON,
+    REF,
+    Answer,
+    Given,
+    arg,
+    gates_of,
+    opened,
+    verb,
+)
 
 if TYPE_CHECKING:
     from modelvault.wire import Note
@@ -17,10 +33,33 @@ if TYPE_CHECKING:
     arg("to", metavar="TO", help="a number, or a ref of the same model"),
     REASON,
     EXPECT,
+    GATES,
+    arg("--dry-run", action="store_true", help="write nothing, and say what would be done"),
 )
 def promote(given: Given) -> Answer:
     """Point an alias at a version."""
-    return _moved(opened(given).promote, given)
+    from modelvault.display import data, records
+
+    said = (given.reason, given.expect, gates_of(given), given.actor, given.dry_run)
+    move, changed = opened(given)._promoted(given.alias, given.to, *said)  # noqa: SLF001 - of its own kind
+    found = data.move_data(move) | {"changed": changed, "dry_run": given.dry_run}
+    title = f"{given.alias} is there already: " if not changed else "would be made: " if given.dry_run else ""
+    card = records.move_card(move)
+    return Answer(found, card._replace(title=title + card.title))
+
+
+@verb(
+    "check fraud:1.5.0 --against fraud@prod --markdown",
+    REF,
+    arg("--against", metavar="ALIAS", required=True, help="what it would be promoted to"),
+    GATES,
+    arg("--markdown", action="store_true", help="as a table for a pull request"),
+)
+def check(given: Given) -> Answer:
+    """Say what would be said if a version were promoted."""
+    found = opened(given).check(given.ref, against=given.against, gates=gates_of(given), actor=given.actor)
+    code = 0 if found.ok else EXITS[errors.Refused]
+    return Answer(found.data(), found.to_markdown() if given.markdown else str(found), code)
 
 
 @verb(
@@ -79,7 +118,7 @@ def _moved(make: Callable[..., Any], given: Given) -> Answer:
     from modelvault.display import data, records
 
     move = make(given.alias, to=given.to, reason=given.reason, expect=given.expect, actor=given.actor)
-    return Answer(data.move_data(move), records.move_card(move))
+    return Answer(data.move_data(move) | {"changed": True}, records.move_card(move))
 
 
 def _noted(note: Note) -> Answer:

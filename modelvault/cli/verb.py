@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from modelvault.display.text import View
+    from modelvault.gates import Gate
     from modelvault.vault import Vault
 
 
@@ -65,6 +66,7 @@ ALIAS = arg("alias", metavar="ALIAS", help="such as fraud@prod")
 REASON = arg("--reason", metavar="TEXT", required=True, help="why; it is kept for ever")
 EXPECT = arg("--expect", metavar="NUMBER", help="only if the alias points there now; '' if it must not exist")
 METRIC = arg("--metric", metavar="NAME=NUMBER", action=Named, const=float, help="a metric; may be repeated")
+GATES = arg("--gate", metavar="GATE", action="append", default=[], help="such as 'no_worse(auc)'; may be repeated")
 KINDS = ("remark", "metrics", "issue", "approval", "card", "yank", "unyank", "quarantine", "release", "drill")
 
 
@@ -76,6 +78,13 @@ def verb(example: str, *arguments: Argument) -> Callable[[Run], Run]:
         return run
 
     return add
+
+
+def gates_of(given: Given) -> list[Gate]:
+    """The gates that were spelled."""
+    from modelvault.gates import spelled
+
+    return [*map(spelled, given.gate)]
 
 
 def opened(given: Given) -> Vault:

@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from modelvault.canonical import storable
 from modelvault.errors import Code, InvalidInput, Unsupported, shown
+from modelvault.wire import RELEASE_SET
 
 __all__ = ["Files", "Format", "choose", "named"]
 
@@ -77,7 +78,18 @@ def _plain_files() -> Format:
     return PlainFiles()
 
 
-_OWN: dict[str, Callable[[], Format]] = {"files": _plain_files, "numpy": _arrays, "cloudpickle": _pickled}
+def _release_sets() -> Format:
+    from modelvault.formats.release_set import ReleaseSets
+
+    return ReleaseSets()
+
+
+_OWN: dict[str, Callable[[], Format]] = {
+    "files": _plain_files,
+    "numpy": _arrays,
+    RELEASE_SET: _release_sets,
+    "cloudpickle": _pickled,
+}
 """In the order in which they are asked; cloudpickle takes anything."""
 
 _MADE: dict[str, Format] = {}

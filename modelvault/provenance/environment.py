@@ -16,6 +16,7 @@ from pathlib import Path
 
 from modelvault.canonical import refuse_secret, storable
 from modelvault.folder import measured
+from modelvault.provenance.ci import ci_actor
 from modelvault.provenance.urls import without_credentials
 from modelvault.wire import TEXT_LIMIT, DataRef, Environment, record
 
@@ -90,7 +91,7 @@ def _lock_file(path: Path, here: Path) -> DataRef:
 
 
 def actor(name: str | None) -> str:
-    """`name`, or ``$MODELVAULT_ACTOR``, or the user's login name.
+    """`name`, or ``$MODELVAULT_ACTOR``, or who started this run in CI, or the user's login name.
 
     Raises:
         InvalidInput: `bad-value`, it is no text; `secret-found`.
@@ -99,6 +100,8 @@ def actor(name: str | None) -> str:
     if named := given or os.environ.get("MODELVAULT_ACTOR"):
         refuse_secret(named, "the actor")
         return named
+    if started := ci_actor():
+        return started
     try:
         return getpass.getuser()
     except (KeyError, OSError):

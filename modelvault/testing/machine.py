@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from modelvault.errors import AlreadyExists, Conflict, NotFound
+from modelvault.errors import AlreadyExists, Conflict, NotFound, Refused
 from modelvault.stores import Store
 from modelvault.stores.memory import MemoryStore
 from modelvault.stores.wrappers import Operation, Wrapper
@@ -77,7 +77,7 @@ class _Alias:
 
 
 class VaultMachine(RuleBasedStateMachine):
-    """Publish, promote, roll back, yank, note, forget and cut in, in any order."""
+    """Publish, promote, roll back, yank, quarantine, note, forget and cut in, in any order."""
 
     def make_store(self) -> Store:
         """An empty store."""
@@ -90,6 +90,8 @@ class VaultMachine(RuleBasedStateMachine):
         self.actors = [self._opened(door) for door in self.doors]
         self.objects: dict[str, int] = {}
         self.yanked: set[str] = set()
+        self.quarantined: set[int] = set()
+        """The things that are, whatever their numbers."""
         self.noted: dict[str, list[str]] = {}
         self.aliases: dict[str, _Alias] = {}
 
@@ -117,8 +119,15 @@ class VaultMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.objects)
     @rule(who=_ACTORS, alias=_ALIASES, pick=_PICK)
     def promote(self, who: int, alias: str, pick: int) -> None:
-        """The alias points to what was named."""
-        self._promoted(alias, self.actors[who].promote(alias, self._number(pick), reason="because"))
+        """The alias points to what was named, unless that is in quarantine."""
+        number = self._number(pick)
+        try:
+            move = self.actors[who].promote(alias, number, reason="because")
+        except Refused:
+            assert self.objects[number] in self.quarantined
+        else:
+            assert self.objects[number] not in self.quarantined
+            self._promoted(alias, move)
 
     @precondition(lambda self: self.objects)
     @rule(who=_ACTORS, alias=_ALIASES, pick=_PICK, guess=_PICK)
@@ -130,6 +139,9 @@ class VaultMachine(RuleBasedStateMachine):
         except Conflict as lost:
             assert expected != actual
             assert lost.actual == actual  # noqa: PT017 - both outcomes are looked at
+        except Refused:
+            assert expected == actual
+            assert self.objects[self._number(pick)] in self.quarantined
         else:
             assert expected == actual
             self._promoted(alias, move)
@@ -137,15 +149,15 @@ class VaultMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.aliases)
     @rule(who=_ACTORS, alias=_ALIASES)
     def roll_back(self, who: int, alias: str) -> None:
-        """It goes down the undo stack, past what is yanked."""
-        model = self.aliases.get(alias, _Alias())
-        possible = model.stack and model.rolled_back(self.yanked)
+        """It goes down the undo stack, past what is yanked or in quarantine."""
+        model, barred = self.aliases.get(alias, _Alias()), self._barred()
+        possible = model.stack and model.rolled_back(barred)
         try:
             move = self.actors[who].rollback(alias, reason="worse")
         except NotFound:
             assert not possible
         else:
-            model.roll_back(self.yanked)
+            model.roll_back(barred)
             assert move.version == model.values[-1]
 
     @precondition(lambda self: self.objects)
@@ -157,6 +169,15 @@ class VaultMachine(RuleBasedStateMachine):
         verb(f"m:{number}", reason="because")
         (self.yanked.discard if back else self.yanked.add)(number)
         self.noted.setdefault(number, []).append("because")
+
+    @precondition(lambda self: self.objects)
+    @rule(who=_ACTORS, pick=_PICK, back=st.booleans())
+    def quarantine(self, who: int, pick: int, back: bool) -> None:  # noqa: FBT001
+        """Of all numbers that a thing has; and release them."""
+        number = self._number(pick)
+        verb = self.actors[who].release if back else self.actors[who].quarantine
+        verb(f"m:{number}", reason="because")
+        (self.quarantined.discard if back else self.quarantined.add)(self.objects[number])
 
     @precondition(lambda self: self.objects)
     @rule(who=_ACTORS, pick=_PICK, text=st.text(min_size=1, max_size=20).filter(str.strip))
@@ -176,6 +197,8 @@ class VaultMachine(RuleBasedStateMachine):
     def promote_both(self, who: int, alias: str, one: int, other: int, at: int) -> None:
         """One cuts in before operation `at` of the other: both moves are made, in the order of their numbers."""
         moves: list[Move] = []
+        if {self.objects[self._number(pick)] for pick in (one, other)} & self.quarantined:
+            return
 
         def cut_in() -> None:
             moves.append(self.actors[1 - who].promote(alias, self._number(other), reason="cut in"))
@@ -204,7 +227,8 @@ class VaultMachine(RuleBasedStateMachine):
         fresh = self._opened(self.store)
         assert fresh.verify().problems == ()
         for number, texts in self.noted.items():
-            assert [note.text for note in reversed(fresh.notes(f"m:{number}"))] == texts
+            said = [note.text for note in reversed(fresh.notes(f"m:{number}")) if not note.content]
+            assert said == texts
 
     # --- parts
 
@@ -214,6 +238,10 @@ class VaultMachine(RuleBasedStateMachine):
     def _number(self, pick: int) -> str:
         return list(self.objects)[pick % len(self.objects)]
 
+    def _barred(self) -> set[str]:
+        """The numbers that nothing is to choose."""
+        return self.yanked | {number for number, thing in self.objects.items() if thing in self.quarantined}
+
     def _current(self, alias: str) -> str:
         model = self.aliases.get(alias)
         return model.values[-1] if model else ""
@@ -221,5 +249,6 @@ class VaultMachine(RuleBasedStateMachine):
     def _promoted(self, alias: str, move: Move) -> None:
         model = self.aliases.setdefault(alias, _Alias())
         assert move.version is not None
-        model.promote(move.version)
+        if model.values[-1:] != [move.version]:  # where it is there already, the present move is the answer
+            model.promote(move.version)
         assert move.seq == len(model.values)

@@ -127,8 +127,10 @@ def _named(catalog: Catalog, ref: Ref, found: _Findings) -> None:
         found.problems.append(error)
         return
     found.attempt(lambda: _version(catalog, ref.model, number, found))
+    found.attempt(lambda: _members(catalog, _manifest(catalog, ref.model, number), found))
     found.attempt(lambda: _marks(catalog, ref.model, content_of(_manifest(catalog, ref.model, number)), found))
     if isinstance(ref, AliasRef):
+        found.attempt(catalog.policies(ref.model, ref.alias).entries)
         found.attempt(lambda: _alias(catalog, ref.model, ref.alias, found))
 
 
@@ -147,6 +149,8 @@ def _model(catalog: Catalog, model: str, found: _Findings) -> None:
         found.attempt(partial(_version, catalog, model, number, found))
     for alias in found.listed(partial(catalog.aliases, model)):
         found.attempt(partial(_alias, catalog, model, alias, found))
+    for alias in found.listed(partial(catalog.protected, model)):
+        found.attempt(catalog.policies(model, alias).entries)
     for content in found.listed(lambda: sorted(catalog.marked(model))):
         found.attempt(partial(_marks, catalog, model, f"sha256:{content}", found))
 
@@ -162,7 +166,14 @@ def _version(catalog: Catalog, model: str, number: str, found: _Findings) -> Non
         found.attempt(partial(prove_file, catalog.blobs, file, found.level))
         found.counts["files"] += 1
         found.counts["bytes"] += file.size
+    found.attempt(lambda: catalog.followed(manifest))
     found.counts["versions"] += 1
+
+
+def _members(catalog: Catalog, manifest: Manifest, found: _Findings) -> None:
+    """The members of a release set, if it is one."""
+    for member in catalog.members(manifest).values():
+        found.attempt(partial(_version, catalog, member.model, member.version, found))
 
 
 def _manifest(catalog: Catalog, model: str, number: str) -> Manifest:

@@ -9,12 +9,15 @@ from modelvault import reference
 from modelvault.canonical import storable
 from modelvault.errors import Code, InvalidInput, shown
 from modelvault.marks import MARKS, content_of
-from modelvault.verbs.opened import Opened
+from modelvault.verbs.opened import Opened, is_near
 from modelvault.version import Version
 from modelvault.wire import Move, Note, NoteKind, record
 
 if TYPE_CHECKING:
+    from modelvault.check import Check
     from modelvault.gates import Gate
+    from modelvault.moving import Who
+    from modelvault.proposing import Intent
 
 
 class Moving(Opened):
@@ -29,18 +32,24 @@ class Moving(Opened):
         expect: str | None = None,
         gates: Sequence[Gate] = (),
         actor: str | None = None,
+        dry_run: bool = False,
     ) -> Move:
         """Point an alias at a version.  Commit point: the create of the alias's next entry.
 
-        Takes exactly the version that is named, yanked or not; but nothing that is in quarantine.
+        Where the alias is there already nothing is written, and its newest move is returned as it is.
+
+        Takes exactly the version that is named, yanked or not; but nothing that is in quarantine.  The move keeps what
+        the gates said, and whether callers of the one version can call the other, both ways (``evidence["backward"]``,
+        ``["rollback_safe"]``, ``["because"]``).
 
         Args:
             alias: such as ``"fraud@prod"``; it is made by its first promotion.
             to: a version, its number, or a ref of the same model.
             reason: why; it stays in the history.
             expect: the number that the alias must point to now; ``""`` that it must not exist.
-            gates: checks that may refuse; they see the current and the proposed manifest.
+            gates: checks that may refuse, beside those of the alias's policy; they see the current and the proposed manifest.
             actor: who promotes.
+            dry_run: write nothing, and return the move that would be made; raises what promoting would.
 
         Raises:
             Conflict: `alias-moved`, it does not point to what was expected.
@@ -48,11 +57,56 @@ class Moving(Opened):
             NotFound: there is no such version.
             CommitUncertain: the store could not say whether it happened.
         """
+        return self._promoted(alias, to, reason, expect, gates, actor, dry_run)[0]
+
+    def _promoted(
+        self,
+        alias: str,
+        to: Version | str,
+        reason: str,
+        expect: str | None,
+        gates: Sequence[Gate],
+        actor: str | None,
+        dry_run: object,
+    ) -> tuple[Move, bool]:
+        """The move, and whether it is new."""
         from modelvault import moving
 
-        ref = reference.parse_alias(alias)
-        target = self._within(ref.model, to).target
-        return moving.promote(self._catalog, ref, target, self._who(actor, reason), expect=expect, gates=gates)
+        if not isinstance(dry_run, bool):
+            raise InvalidInput("dry_run is True or False", code=Code.BAD_VALUE)
+        who = self._who(actor, reason)
+        move = moving.promote(self._catalog, self._meant(alias, to, who, gates), who, expect=expect, dry=dry_run)
+        return move, move.txn == who.txn
+
+    def check(self, to: Version | str, *, against: str, gates: Sequence[Gate] = (), actor: str | None = None) -> Check:
+        """What would be said if a version were promoted: its signature both ways, the gates of the policy, and others.
+
+        Nothing is written.
+
+        Args:
+            to: the candidate: a version, its number, or a ref of the same model.
+            against: the alias that it would be promoted to.
+            gates: others to be asked.
+            actor: who would promote.
+
+        Raises:
+            NotFound: there is no such version.
+            Corrupt: what is stored is not what was published.
+        """
+        from modelvault.check import checked
+        from modelvault.proposing import proposed
+
+        who = self._who(actor, "a check")
+        intent = self._meant(against, to, who, gates)
+        newest = self._catalog.journal(intent.ref.model, intent.ref.alias).newest()
+        return checked(proposed(self._catalog, intent, newest, who.clock()))
+
+    def _meant(self, alias: str, to: Version | str, who: Who, gates: Sequence[Gate]) -> Intent:
+        from modelvault.gates import listed
+        from modelvault.proposing import Intent
+
+        ref, far = reference.parse_alias(alias), not is_near(self._store)
+        return Intent(ref, self._within(ref.model, to).target, who.reason, who.actor, listed(gates), far)
 
     def rollback(
         self,

@@ -201,9 +201,11 @@ class Opened:
         """Who is about to write, if this vault may be written to."""
         from modelvault import founding, moving
         from modelvault.provenance import actor as named
+        from modelvault.provenance.ci import ci_run
 
         founding.check_exclusive(self._store, single_writer=self._single_writer)
-        return moving.Who(named(actor), moving.reason_given(reason), self._clock, os.urandom(16).hex())
+        run = dict(ci_run())
+        return moving.Who(named(actor), moving.reason_given(reason), self._clock, os.urandom(16).hex(), run)
 
 
 def _named(model: str, to: Version | str) -> reference.Ref:

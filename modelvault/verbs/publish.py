@@ -8,15 +8,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from modelvault import reference
+from modelvault.canonical import storable
 from modelvault.errors import Code, InvalidInput, VaultError
 from modelvault.progress import Meter
 from modelvault.reference import Level
 from modelvault.verbs.opened import Opened, is_near
 from modelvault.version import Version
+from modelvault.wire import RELEASE_SET, ReleaseSetRecord, record
 
 if TYPE_CHECKING:
     from modelvault.cache.measures import Measures
     from modelvault.estimate import Estimate
+    from modelvault.formats.release_set import ReleaseSet
     from modelvault.signature.bump import Bump
     from modelvault.submission import Draft, Submission
 
@@ -96,7 +99,8 @@ class Publishing(Opened):
 
         Args:
             model: its name, such as ``"fraud"``.
-            obj: a Python object; or a `Path`, of a file or folder to be stored as it is.
+            obj: a Python object; a `Path`, of a file or folder to be stored as it is; or a `ReleaseSet`, of versions in this
+                vault, whose refs are pinned now.
             version: the number, such as ``"1.4.0"`` or ``"2.0.0-rc.1"``.
             bump: instead: how far from the latest stable version; with ``"auto"`` as far as signatures, and predictions on the
                 recorded examples, ask for.  The first version of a model is 1.0.0.
@@ -126,6 +130,7 @@ class Publishing(Opened):
         Warns:
             IncompleteSignature: an example or a signature was given, and something could not be found out.
         """
+        from modelvault.formats.release_set import ReleaseSet
         from modelvault.publishing import Label
         from modelvault.submission import submitted
 
@@ -135,6 +140,12 @@ class Publishing(Opened):
         for name, given in flags:
             if not isinstance(given, bool):
                 raise InvalidInput(f"{name} is True or False", code=Code.BAD_VALUE)
+        if isinstance(obj, ReleaseSet):
+            if format is not None and storable(format, "a format") != RELEASE_SET:
+                raise InvalidInput(
+                    "a release set has a format of its own", code=Code.BAD_VALUE, hint="leave format out"
+                )
+            obj = self._pinned(obj)
         with submitted(
             model,
             obj,
@@ -199,6 +210,21 @@ class Publishing(Opened):
             yield draft
             with drafted(model, draft, label, keep_diff) as what:
                 draft.version = self._publish(what, actor)
+
+    def _pinned(self, given: ReleaseSet) -> ReleaseSetRecord:
+        """The set, with what each of its refs means now."""
+        members = {}
+        for name, to in given.members.items():
+            model = to.model if isinstance(to, Version) else reference.parse(storable(to, f"the member {name}")).model
+            found = self._within(model, to)
+            if self._catalog.manifest(model, found.target).format == RELEASE_SET:
+                raise InvalidInput(
+                    f"{model}:{found.target.version} is a release set itself",
+                    code=Code.BAD_VALUE,
+                    hint="name its members",
+                )
+            members[name] = {"model": model, "version": found.target.version, "digest": found.target.digest}
+        return record(ReleaseSetRecord, members=members)
 
     def _publish(self, what: Submission, actor: str | None) -> Version:
         from modelvault import bumping, founding, publishing

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from modelvault import layout, reference
 from modelvault.blobs import parallel
 from modelvault.canonical import Digest
-from modelvault.catalog import Catalog
+from modelvault.catalog import Catalog, Found
 from modelvault.errors import Code, InvalidInput
 from modelvault.paths import path_text
 from modelvault.reference import NumberRef
 from modelvault.tree import Tree, patterns
 from modelvault.verbs.opened import LONG, Opened
 from modelvault.version import Version
-from modelvault.wire import Manifest, Move, Note
+from modelvault.wire import RELEASE_SET, Manifest, Move, Note
 
 if TYPE_CHECKING:
     from modelvault.partial import PartialFile
@@ -28,6 +28,8 @@ class Reading(Opened):
 
     def load(self, ref: str, *, check: bool = False) -> Any:
         """The object of the version that `ref` names.  Every byte is verified before any of it is deserialised.
+
+        Of a release set, a `Release` with the objects of its members.
 
         Args:
             ref: the version.
@@ -46,8 +48,15 @@ class Reading(Opened):
         given: object = check
         if not isinstance(given, bool):
             raise InvalidInput("check is True or False", code=Code.BAD_VALUE)
-        found = self._catalog.resolve(reference.parse(ref), offline=True)
+        return self._loaded(self._catalog.resolve(reference.parse(ref), offline=True), check=check)
+
+    def _loaded(self, found: Found, *, check: bool) -> Any:
         manifest = self._catalog.manifest(found.model, found.target)
+        if manifest.format == RELEASE_SET:
+            from modelvault.formats.release_set import Release
+
+            members = self._catalog.followed(manifest)
+            return Release({name: self._loaded(member, check=check) for name, member in members.items()})
         format = self._format(manifest, found.key)
         tree = Tree(manifest, Digest(found.target.digest), self._catalog.blobs, self._cache)
         obj = format.load(tree) if tree.size < LONG else self._watched(tree, format.load)
@@ -166,4 +175,6 @@ class Reading(Opened):
             self._watched(tree, Tree.keep)
             if version.format == "files":  # its object is a folder
                 tree.folder()
+            for member in catalog.followed(version.manifest).values():
+                self._prefetched(catalog, NumberRef(member.model, reference.Number(member.target.version)))
         return version

@@ -57,7 +57,7 @@ OWN = {
     "modelvault.paths", "modelvault.progress", "modelvault.reference", "modelvault.secrets", "modelvault.stores", "modelvault.stores.commit", "modelvault.stores.local",
     "modelvault.stores.pace",
     "modelvault.stores.port", "modelvault.stores.posix", "modelvault.stores.staged", "modelvault.tree", "modelvault.trust",
-    "modelvault.vault", "modelvault.verbs", "modelvault.verbs.drill", "modelvault.verbs.look", "modelvault.verbs.move", "modelvault.verbs.opened",
+    "modelvault.vault", "modelvault.verbs", "modelvault.verbs.drill", "modelvault.verbs.look", "modelvault.verbs.move", "modelvault.verbs.opened", "modelvault.verbs.protect",
     "modelvault.verbs.publish", "modelvault.verbs.read", "modelvault.verbs.serve", "modelvault.verbs.upkeep",
     "modelvault.version", "modelvault.wire",
 }  # fmt: skip

@@ -146,18 +146,25 @@ def test_a_file_that_is_there_already_costs_a_look_at_its_size(store, folder):
 # --- move
 
 
-def test_a_promotion_is_at_most_two_lists_two_reads_and_a_create(store):
-    """A list of the moves, and one of the marks on what is proposed."""
+def test_a_promotion_is_at_most_three_lists_two_reads_and_a_create(store):
+    """A list of the moves, one of the marks on what is proposed, and one of the policies."""
     promote = lambda vault: vault.promote("m@prod", "1.0.0", reason="x")  # noqa: E731
     assert asked(store, lambda vault: vault.promote("m@new", "1.0.0", reason="x")) == {
         "read": 1,
-        "list": 2,
+        "list": 3,
         "create": 1,
     }
-    assert asked(store, promote) == {"read": 2, "list": 2, "create": 1}
-    assert asked_again(store, promote) == {"list": 2, "read": 1, "create": 1}  # what is built on still stands there
-    gated = lambda vault: vault.promote("m@prod", "1.1.0", reason="x", expect="1.0.0", gates=[lambda _: True])  # noqa: E731
-    assert asked(store, gated) == {"read": 2, "list": 2, "create": 1}
+    assert asked(store, promote) == {"read": 2, "list": 3, "create": 1}
+    assert asked(store, promote) == {"read": 2, "list": 3}  # it is there already
+    turn = iter(["1.1.0", "1.2.0"])
+    move = lambda vault: vault.promote("m@prod", next(turn), reason="x")  # noqa: E731
+    assert asked_again(store, move) == {
+        "list": 3,
+        "read": 2,
+        "create": 1,
+    }  # the claim, and what is built on still stands there
+    gated = lambda vault: vault.promote("m@prod", "1.1.0", reason="x", expect="1.2.0", gates=[lambda _: True])  # noqa: E731
+    assert asked(store, gated) == {"read": 2, "list": 3, "create": 1}
 
 
 def test_a_rollback_looks_at_the_two_moves_the_notes_the_marks_and_the_claim(store):

@@ -113,10 +113,11 @@ def test_a_dry_run_writes_nothing_and_foretells_the_requests(asked, s3_server, p
         assert sum(made.values()) == estimate.requests
 
 
-def test_to_promote_is_five_requests_at_most(asked, place):
-    promote = lambda vault: vault.promote("small@prod", "1.0.0", reason="x")  # noqa: E731
-    assert asked(promote) == {"list": 2, "get": 2, "put": 1}
-    assert sum(asked(promote).values()) <= 5
+def test_to_promote_is_six_requests_at_most(asked, place):
+    turn = iter(["1.0.0", "1.1.0", "1.0.0"])
+    promote = lambda vault: vault.promote("small@prod", next(turn), reason="x")  # noqa: E731
+    assert asked(promote) == {"list": 3, "get": 2, "put": 1}
+    assert sum(asked(promote).values()) <= 6
 
 
 def test_what_is_not_there_is_one_get(asked):

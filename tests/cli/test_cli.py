@@ -500,7 +500,7 @@ PROMOTE = ["promote", "fraud@prod", "1.0.0", "--reason", "x"]
         ("Untrusted", Code.UNSAFE_FOLDER, open_to_others, ["fetch", "fraud@prod"]),
         ("Unsupported", Code.UNKNOWN_STORE, nothing, ["models", "--vault", "nope://x"]),
         ("StoreError", None, nothing, ["models", "--vault", "{model}/config.json/vault"]),
-        ("CommitUncertain", Code.COMMIT_UNCERTAIN, unsure, PROMOTE),
+        ("CommitUncertain", Code.COMMIT_UNCERTAIN, unsure, ["note", "fraud:1.0.0", "x"]),
     ],
 )
 def test_the_exit_code_is_that_of_the_category(

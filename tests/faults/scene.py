@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelvault.gates import Proposal
+from modelvault.formats.release_set import ReleaseSet
+from modelvault.gates import Proposal, reason_like
 from modelvault.stores import Store
 from modelvault.stores.memory import MemoryStore
 from modelvault.stores.wrappers import Recording, Wrapper
@@ -45,6 +46,20 @@ def quarantined(vault: Vault) -> None:
     vault.quarantine("fraud:1.2.0", reason="answers with NaN")
 
 
+def protected(vault: Vault) -> None:
+    """The past, and the alias has a policy."""
+    past(vault)
+    vault.protect("fraud@prod", gates=[reason_like("*")], reason="on call")
+
+
+def served(vault: Vault) -> None:
+    """The past, and a service of which three release sets were promoted."""
+    past(vault)
+    for minor in range(3):
+        members = ReleaseSet(model=f"fraud:1.{minor + 1}.0", old="fraud:1.0.0")
+        vault.promote("service@prod", vault.publish("service", members, version=f"1.{minor}.0"), reason="release")
+
+
 @dataclass(frozen=True)
 class Verb:
     """A call, what `shows` says after it, and after it was made twice (`once` again, where the second adds nothing)."""
@@ -75,6 +90,10 @@ def _publish(vault: Vault) -> Version:
     return vault.publish("fraud", {"n": 9}, version="2.0.0", metrics={"auc": 0.9}, notes="Merchant features.")
 
 
+def _set() -> ReleaseSet:
+    return ReleaseSet(model="fraud:1.3.0", old="fraud:1.0.0")
+
+
 def _draft(vault: Vault) -> Version | None:
     with vault.draft("fraud", version="2.0.0") as draft:
         (draft.path / "card.md").write_text("A model.")
@@ -103,6 +122,10 @@ def _kinds(ref: str) -> Callable[[Vault], list[str]]:
 
 def _marks(ref: str) -> Callable[[Vault], list[str]]:
     return lambda vault: [note.kind for note in vault.notes(ref) if note.content]
+
+
+def _policies(vault: Vault) -> list[str]:
+    return [policy.kind for policy in vault._catalog.policies("fraud", "prod").entries()]
 
 
 def _digest(data: bytes) -> str:
@@ -149,27 +172,42 @@ VERBS = [
         ["1.4.0"],
         ["1.5.0", "1.4.0"],
     ),
+    Verb(
+        "publish-set",
+        lambda vault: vault.publish("service", _set(), version="1.0.0"),
+        lambda vault: [vault.load("service:1.0.0").old["n"], len(vault.load("service:1.0.0"))],
+        [0, 2],
+        [0, 2],
+    ),
+    Verb(
+        "rollback-set",
+        lambda vault: vault.rollback("service@prod", reason="latency"),
+        lambda vault: [move.version for move in vault.history("service@prod")][:-3],
+        ["1.1.0"],
+        ["1.0.0", "1.1.0"],
+        served,
+    ),
     Verb("draft", _draft, _files, _DRAFTED, _DRAFTED),
     Verb(
         "promote-first",
         lambda vault: vault.promote("fraud@canary", "1.3.0", reason=_REASON),
         lambda vault: [move.version for move in vault.history("fraud@canary")],
         ["1.3.0"],
-        ["1.3.0", "1.3.0"],
+        ["1.3.0"],
     ),
     Verb(
         "promote",
         lambda vault: vault.promote("fraud@prod", "1.0.0", reason=_REASON),
         lambda vault: [move.version for move in vault.history("fraud@prod")][:-4],
         ["1.0.0"],
-        ["1.0.0", "1.0.0"],
+        ["1.0.0"],
     ),
     Verb(
         "promote-with-gates",
         lambda vault: vault.promote("fraud@prod", "1.1.0", reason=_REASON, gates=[_better, lambda _: True]),
         lambda vault: [len(move.evidence["gates"]) for move in vault.history("fraud@prod")[:-4]],
         [2],
-        [2, 2],
+        [2],
     ),
     Verb("rollback", lambda vault: vault.rollback("fraud@prod", reason="latency"), _number("prod"), "1.2.0", "1.1.0"),
     Verb(
@@ -218,6 +256,29 @@ VERBS = [
         quarantined,
     ),
     Verb(
+        "protect",
+        lambda vault: vault.protect("fraud@prod", gates=[reason_like("*")], reason="on call"),
+        _policies,
+        ["protect"],
+        ["protect", "protect"],
+    ),
+    Verb(
+        "unprotect",
+        lambda vault: vault.unprotect("fraud@prod", reason="moved"),
+        _policies,
+        ["unprotect", "protect"],
+        ["unprotect", "unprotect", "protect"],
+        protected,
+    ),
+    Verb(
+        "promote-protected",
+        lambda vault: vault.promote("fraud@prod", "1.1.0", reason=_REASON),
+        lambda vault: [len(move.evidence["gates"]) for move in vault.history("fraud@prod")[:-4]],
+        [1],
+        [1],
+        protected,
+    ),
+    Verb(
         "rollback-over-quarantined",
         lambda vault: vault.rollback("fraud@prod", reason="latency"),
         _number("prod"),
@@ -254,6 +315,9 @@ def _lines(vault: Vault) -> Iterator[tuple[str, Any]]:
         for version in vault.versions(model):
             yield version.ref, acknowledged(version)
             yield from ((f"{version.ref} note {note.content}{note.seq}", note) for note in vault.notes(version.ref))
+        for alias in vault._catalog.protected(model):
+            policies = vault._catalog.policies(model, alias).entries()
+            yield from ((f"{model}@{alias} policy {policy.seq}", policy) for policy in policies)
         for alias in vault.aliases(model):
             history = vault.history(f"{model}@{alias}")
             assert [move.seq for move in history] == list(range(len(history), 0, -1))

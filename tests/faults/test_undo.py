@@ -133,8 +133,8 @@ def test_a_promotion_after_a_rollback_forgets_what_was_left(vault: Vault) -> Non
 
 
 def test_promoting_what_is_there_already_keeps_the_undo(vault: Vault) -> None:
-    vault.promote("fraud@prod", "1.2.0", reason="again")
-    vault.promote("fraud@prod", "1.2.0", reason="and again")
+    for _ in range(2):
+        assert vault.promote("fraud@prod", "1.2.0", reason="again").seq == 3
     assert _rollbacks(vault, 2) == ["1.1.0", "1.0.0"]
 
 

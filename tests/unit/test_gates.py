@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelvault import gates
 from modelvault.errors import Code, InvalidInput, Refused
-from modelvault.gates import Proposal, Verdict, judge, listed
+from modelvault.gates import Proposal, Verdict, judge, listed, spelled
+from modelvault.gates.named import KNOWN, made, rule
 from modelvault.stores.memory import MemoryStore
 from modelvault.vault import Vault
 from modelvault.wire import Manifest
@@ -166,3 +168,88 @@ def test_a_list_of_gates_is_that_list():
     gate = answer(True)
     assert listed([gate]) == listed((gate,)) == (gate,)
     assert listed([]) == ()
+
+
+# --- gates by name
+
+
+@pytest.mark.parametrize(
+    ("text", "gate", "arguments"),
+    [
+        ("no_worse(auc)", "no_worse", {"metric": "auc", "tolerance": 0.0}),
+        ("no_worse('auc', tolerance=0.01)", "no_worse", {"metric": "auc", "tolerance": 0.01}),
+        ("soaked(staging, hours=24)", "soaked", {"alias": "staging", "hours": 24}),
+        ("approved(2)", "approved", {"others": 2}),
+        ("drilled_within(days=30)", "drilled_within", {"days": 30}),
+        ("reason_like('*OPS-[0-9]*')", "reason_like", {"pattern": "*OPS-[0-9]*"}),
+        ("compatible", "compatible", {}),
+        (" rollback_safe()", "rollback_safe", {}),
+    ],
+)
+def test_a_gate_can_be_spelled_and_told_and_made_again(text, gate, arguments):
+    told = rule(spelled(text))
+    assert (told.gate, dict(told.arguments)) == (gate, arguments)
+    again = made(told.gate, told.arguments)
+    assert rule(again) == told
+    assert spelled(str(told)) == again or rule(spelled(str(told))) == told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " ", "auc", "no_worse", "no_worse()", "no_worse(auc, auc, auc)", "no_worse(metric=5)", "no_worse(shoe)", "no_worse(auc, -1)",
+        "no_worse(auc, tolerance='x')", "no_worse(auc, tolerance=float('nan'))", "no_worse(auc, tolerance=1e999)", "approved(0)",
+        "approved(True)", "approved(1.5)", "soaked('../x', 1)", "soaked(staging, 0)", "drilled_within(1e12)", "reason_like('')",
+        "reason_like('" + "*" * 201 + "')", "compatible(1)", "compatible(**{})", "no_worse(*[auc])", "__import__('os')", "a.b()", "lambda: 1",
+        "no_worse(auc); 1", "no_worse(__import__('os').abort())", "(" * 500, "x" * 10_000, "compatible" + "()" * 300, "\0", "\ud800",
+    ],
+    ids=range(33),
+)  # fmt: skip
+def test_what_spells_no_gate_is_an_error(text):
+    with pytest.raises(InvalidInput) as caught:
+        spelled(text)
+    assert caught.value.code in {Code.BAD_VALUE, Code.BAD_NAME}
+    assert str(caught.value).isprintable()
+
+
+def test_every_gate_of_the_package_is_known_by_its_name():
+    own = {name for name in gates.__all__ if name[0].islower()} - {"asked", "judge", "listed", "spelled"}
+    assert set(KNOWN) == own
+    for name in own:
+        assert getattr(gates, name).__doc__
+
+
+def no_worse_says(old: float | None, new: float, metric: str = "auc", tolerance: float = 0.0) -> bool:
+    def of(number: str, value: float | None) -> Manifest:
+        metrics = {} if value is None else {metric: value}
+        return Manifest(model="m", version=number, format="files", files=(), metrics=metrics)
+
+    current = None if old is None else of("1.0.0", old)
+    proposal = Proposal("m", "prod", None, current, of("1.1.0", new), "reason", "actor")
+    return gates.no_worse(metric, tolerance)(proposal).passed
+
+
+@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.floats(0, 1e6))
+def test_no_worse_is_by_the_direction_of_the_metric(old, new, tolerance):
+    clear = abs(abs(old - new) - tolerance) > 1e-6
+    assert no_worse_says(old, old)
+    if clear:
+        assert no_worse_says(old, new, "auc", tolerance) == (old - new <= tolerance)
+        assert no_worse_says(old, new, "rmse", tolerance) == (new - old <= tolerance)
+
+
+def test_a_tolerance_is_not_broken_by_the_last_bit():
+    assert no_worse_says(0.92, 0.91, tolerance=0.01)
+    assert not no_worse_says(0.92, 0.9099, tolerance=0.01)
+    assert no_worse_says(None, 0.1)
+
+
+@pytest.mark.parametrize(("reason", "passes"), [("OPS-12: slow", True), ("ops-12", False), ("see OPS-12", False)])
+def test_a_reason_is_like_a_pattern(reason, passes):
+    proposal = Proposal("m", "prod", None, None, PROPOSED, reason, "actor")
+    assert gates.reason_like("OPS-[0-9]*")(proposal).passed is passes
+
+
+def test_a_pattern_does_not_take_for_ever():
+    proposal = Proposal("m", "prod", None, None, PROPOSED, "a" * 60_000, "actor")
+    assert not gates.reason_like("*a" * 99 + "b")(proposal).passed

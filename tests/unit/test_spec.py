@@ -13,6 +13,7 @@ from modelvault.wire import (
     Manifest,
     Move,
     Note,
+    Policy,
     VaultRecord,
     digest_of,
     read_manifest,
@@ -24,7 +25,7 @@ from modelvault.wire import (
 ROOT = Path(__file__).parents[2]
 VECTORS = ROOT / "tests" / "vectors" / "v1"
 SCHEMAS = ROOT / "docs" / "spec" / "v1"
-SEALED = {"vault": VaultRecord, "claim": Claim, "move": Move, "note": Note}
+SEALED = {"vault": VaultRecord, "claim": Claim, "move": Move, "note": Note, "policy": Policy}
 VALID = sorted((VECTORS / "valid").glob("*.json"))
 INVALID = sorted((VECTORS / "invalid").glob("*.json"))
 

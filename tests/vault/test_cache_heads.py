@@ -39,7 +39,8 @@ def grown(moves: int, store: MemoryStore | None = None, what: str = "x") -> Memo
         for number in ("1.0.0", "1.1.0"):
             vault.publish("m", number, version=number)
     for _ in range(moves):
-        vault.promote("m@prod", random.choice(["1.0.0", "1.1.0"]), reason=what)
+        there = vault.aliases("m").get("prod")
+        vault.promote("m@prod", "1.1.0" if there and there.version == "1.0.0" else "1.0.0", reason=what)
     return store
 
 

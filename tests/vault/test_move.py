@@ -180,7 +180,7 @@ def test_a_gate_may_refuse_a_move(three):
 
 def test_what_the_gates_said_is_kept_as_evidence(three):
     move = three.promote("fraud@prod", "1.1.0", reason="r", gates=[no_worse])
-    assert move.evidence == {"gates": [{"gate": "no_worse", "passed": True, "reason": "auc 0.7 → 0.92"}]}
+    assert move.evidence["gates"] == [{"gate": "no_worse", "passed": True, "reason": "auc 0.7 → 0.92"}]
 
 
 def test_a_gate_sees_a_first_promotion_too(three):

@@ -98,8 +98,10 @@ def _promote(notebook: Notebook, vault: Vault, name: str, to: str, expect: str |
     except CommitUncertain as error:
         notebook.write("unsure", time.monotonic(), name, error.txn)
     else:
-        notebook.write("done", time.monotonic(), name, move.seq, move.txn)
-        return True
+        if move.reason == name:
+            notebook.write("done", time.monotonic(), name, move.seq, move.txn)
+            return True
+        notebook.write("refused", time.monotonic(), name, to)  # somebody was faster, to the same version
     return False
 
 

@@ -57,6 +57,18 @@ def target(raw: bytes, version: str = "1.0.0") -> dict[str, Any]:
     return {"version": version, "digest": sha256(raw), "size": len(raw), "inline": raw.decode()}
 
 
+POLICY = {
+    "record": "policy/1",
+    "model": "fraud",
+    "alias": "prod",
+    "seq": 1,
+    "kind": "protect",
+    "gates": [{"gate": "no_worse", "arguments": {"metric": "auc", "tolerance": 0.002}}, {"gate": "compatible"}],
+    "txn": TXN,
+    "at": AT,
+    "actor": "ada",
+    "reason": "asked for by those on call",
+}
 VAULT = {"record": "vault/1", "format": 1, "id": TXN, "created": AT}
 FIRST, SECOND = canonical(manifest()), canonical(manifest(version="1.1.0"))
 CLAIM = {
@@ -235,6 +247,11 @@ VALID: dict[str, bytes] = {
     "move-with-a-member-that-sorts-after-the-seal": sealed(MOVE | {"étape": "canary"}),
     "note-1-remark": sealed(NOTE),
     "note-2-yank": sealed(NOTE_2),
+    "policy-1-protect": sealed(POLICY),
+    "policy-of-a-gate-of-a-later-release": sealed(POLICY | {"gates": [{"gate": "signed", "by": ["ops"]}], "until": AT}),
+    "policy-2-unprotect": sealed(
+        without(POLICY, "gates") | {"kind": "unprotect", "seq": 2, "prev": sha256(sealed(POLICY))}
+    ),
     "note-that-marks-a-content": sealed(
         NOTE | {"kind": "quarantine", "content": sha256(b"files"), "evidence": {"bad": 5, "of": [210]}}
     ),
@@ -317,6 +334,13 @@ INVALID: dict[str, bytes] = {
     "note-with-seq-0": sealed(NOTE | {"seq": 0}),
     "note-with-a-fractional-seq": sealed(NOTE | {"seq": 1.5}),
     "note-with-seq-beyond-the-last": sealed(NOTE_2 | {"seq": 9_999_999_999}),
+    "policy-with-a-gate-without-a-name": sealed(POLICY | {"gates": [{"arguments": {"metric": "auc"}}]}),
+    "policy-with-a-gate-of-a-bad-name": sealed(POLICY | {"gates": [{"gate": "No worse"}]}),
+    "policy-with-a-gate-that-is-text": sealed(POLICY | {"gates": ["signature"]}),
+    "policy-with-101-gates": sealed(POLICY | {"gates": [{"gate": "signature"}] * 101}),
+    "policy-of-a-bad-alias": sealed(POLICY | {"alias": "../prod"}),
+    "policy-first-with-prev": sealed(POLICY | {"prev": sha256(b"before")}),
+    "policy-newer-major": sealed(POLICY | {"record": "policy/2"}),
     "note-with-a-content-by-another-digest": sealed(NOTE | {"content": "blake3:" + "0" * 64}),
     "note-with-evidence-that-is-no-object": sealed(NOTE | {"evidence": ["bad"]}),
     "note-of-no-kind": sealed(NOTE | {"kind": "Rumour!"}),
