@@ -12,7 +12,7 @@ from modelvault.catalog import Found
 from modelvault.serving.drill.bench import Plan, Stage
 from modelvault.stores import Key
 from modelvault.stores.overlay import overlay
-from modelvault.wire import File, Manifest, Move, Target
+from modelvault.wire import RELEASE_SET, File, Manifest, Move, Target
 
 if TYPE_CHECKING:
     from modelvault.verbs.drill import Drilling
@@ -65,7 +65,10 @@ class Bench:
 
     def parts(self, manifest: Manifest) -> Mapping[str, Manifest]:
         """What is loaded for a version."""
-        return {"": manifest}
+        if manifest.format != RELEASE_SET:
+            return {"": manifest}
+        members = self._catalog.followed(manifest)
+        return {name: self._catalog.manifest(found.model, found.target) for name, found in members.items()}
 
     def read(self, file: File) -> bytes:
         """One file."""

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from modelvault import layout, reference
 from modelvault.canonical import Digest
-from modelvault.catalog import Catalog
+from modelvault.catalog import Catalog, Found
 from modelvault.errors import Code, InvalidInput, NotFound, shown
 from modelvault.stores import Key
 from modelvault.tree import Tree
 from modelvault.verbs.opened import Opened, is_near
-from modelvault.wire import JsonValue, Manifest, Move
+from modelvault.wire import RELEASE_SET, JsonValue, Manifest, Move
 
 if TYPE_CHECKING:
     from modelvault.serving import Live
@@ -184,17 +184,28 @@ class _Source:
         return None
 
     def fetch(self, move: Move) -> Manifest:
-        """Bring the files of a version into the cache, verified."""
+        """Bring the files of a version into the cache, verified; of a release set, those of its members, too."""
         assert move.target is not None
         manifest = self.catalog.manifest(move.model, move.target)
         if self.catalog.blobs.cache is not None:
-            self._vault._watched(self._tree(manifest, move), Tree.keep)  # noqa: SLF001 - its own
+            for found in (Found(move.model, move.target, ""), *self.catalog.followed(manifest).values()):
+                self._vault._watched(self._tree(found), Tree.keep)  # noqa: SLF001 - its own
         return manifest
 
     def load(self, manifest: Manifest, move: Move) -> Any:
-        """The object."""
-        format = self._vault._format(manifest, self._pinned(move))  # noqa: SLF001 - its own
-        return format.load(self._tree(manifest, move))
+        """The object; of a release set, a `Release` with those of its members."""
+        assert move.target is not None
+        if manifest.format == RELEASE_SET:
+            from modelvault.formats.release_set import Release
+
+            members = self.catalog.followed(manifest)
+            return Release({name: self._object(member) for name, member in members.items()})
+        return self._object(Found(move.model, move.target, self._pinned(move)))
+
+    def _object(self, found: Found) -> Any:
+        manifest = self.catalog.manifest(found.model, found.target)
+        format = self._vault._format(manifest, found.key)  # noqa: SLF001 - its own
+        return format.load(self._tree(found))
 
     def rollback(self, move: Move, *, reason: str, evidence: Mapping[str, JsonValue]) -> Move:
         """Undo `move`, if it is still the newest.  Commit point: the create of the alias's next entry."""
@@ -224,7 +235,7 @@ class _Source:
         claim = self.catalog.claim(move.model, move.target.version)
         return layout.claim(move.model, move.target.version) if claim.target.digest == move.target.digest else entry
 
-    def _tree(self, manifest: Manifest, move: Move) -> Tree:
-        assert move.target is not None
+    def _tree(self, found: Found) -> Tree:
+        manifest = self.catalog.manifest(found.model, found.target)
         cache = self._vault._cache  # noqa: SLF001 - its own
-        return Tree(manifest, Digest(move.target.digest), self.catalog.blobs, cache)
+        return Tree(manifest, Digest(found.target.digest), self.catalog.blobs, cache)
