@@ -33,6 +33,8 @@ class _Undo(NamedTuple):
     move: Move
     reason: str
     evidence: Mapping[str, JsonValue]
+    made: Move | None = None
+    """The rollback, when it was made."""
 
 
 class Following(Bringing):
@@ -225,7 +227,9 @@ class Following(Bringing):
         if undo is None or not self._settles.acquire(blocking=False):
             return
         try:
-            self._rolled_back(undo, self.source.rollback(undo.move, reason=undo.reason, evidence=undo.evidence))
+            if undo.made is None:
+                undo = self._rolled_back(undo)
+            self._quarantine(undo)
         except Conflict as error:
             if error.code != Code.ALIAS_MOVED:
                 raise
@@ -240,6 +244,22 @@ class Following(Bringing):
             self._settles.release()
         self._undoing = None
 
-    def _rolled_back(self, undo: _Undo, made: Move) -> None:
+    def _rolled_back(self, undo: _Undo) -> _Undo:
+        made = self.source.rollback(undo.move, reason=undo.reason, evidence=undo.evidence)
+        self._undoing = undo = undo._replace(made=made)
         self._confirmed(made)
         self.tell("rolled_back", undo.reason, wanted=undo.move.version or "", cause="guard")
+        return undo
+
+    def _quarantine(self, undo: _Undo) -> None:
+        """What was left does not come back under another number, until somebody releases it."""
+        assert undo.made is not None
+        try:
+            kept = self.source.quarantine(undo.move, undo.made, reason=undo.reason)
+        except StoreError as error:
+            if error.code != Code.STORE_DENIED:
+                raise
+            self.tell("guard_alert", f"{undo.move.version} is not in quarantine: {said(error)}", cause="guard")
+        else:
+            if kept:
+                self.tell("quarantined", undo.reason, wanted=undo.move.version or "", cause="guard")

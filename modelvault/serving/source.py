@@ -48,6 +48,10 @@ class Source(Protocol):
         """Retire the alias, if `move` is its newest: one compare-and-set.  Raises Conflict if it is not."""
         ...
 
+    def quarantine(self, move: Move, made: Move, *, reason: str) -> bool:
+        """Keep the content that `move` brought from use, because of the rollback `made`; False if that restored the same."""
+        ...
+
     def rollback(self, move: Move, *, reason: str, evidence: Mapping[str, JsonValue]) -> Move:
         """Undo `move`, if it is still the newest: one compare-and-set.  Raises Conflict if it is not."""
         ...

@@ -11,9 +11,11 @@ from modelvault import layout, reference
 from modelvault.canonical import Digest
 from modelvault.catalog import Catalog, Found
 from modelvault.errors import Code, InvalidInput, NotFound, shown
+from modelvault.marks import content_of
 from modelvault.stores import Key
 from modelvault.tree import Tree
-from modelvault.verbs.opened import Opened, is_near
+from modelvault.verbs.move import Moving
+from modelvault.verbs.opened import is_near
 from modelvault.wire import RELEASE_SET, JsonValue, Manifest, Move
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from modelvault.signature import Signature
 
 
-class Serving(Opened):
+class Serving(Moving):
     """A vault whose models can be in service."""
 
     def live(
@@ -156,7 +158,7 @@ def _beside(
 class _Source:
     """This vault, as a live handle sees it: see `modelvault.serving.source`."""
 
-    def __init__(self, vault: Opened) -> None:
+    def __init__(self, vault: Moving) -> None:
         self._vault = vault
         self.shared = not is_near(vault._store)  # noqa: SLF001 - its own
 
@@ -216,6 +218,18 @@ class _Source:
         who = self._vault._who(actor(), reason)  # noqa: SLF001 - its own
         cooldown = cooldown_of(evidence)
         return moving.undo(self.catalog, ref, move, who, evidence=evidence, cooldown=cooldown)
+
+    def quarantine(self, move: Move, made: Move, *, reason: str) -> bool:
+        """Keep the content of a version from use.  Commit point: the create of the content's next mark."""
+        from modelvault.serving.record import actor
+
+        assert move.target is not None
+        assert made.target is not None
+        left, restored = (content_of(self.catalog.manifest(move.model, to)) for to in (move.target, made.target))
+        if left != restored:
+            evidence = {"alias": f"{move.model}@{move.alias}", "seq": made.seq}
+            self._vault.quarantine(f"{move.model}:{move.version}", reason=reason, evidence=evidence, actor=actor())
+        return left != restored
 
     def retire(self, move: Move, *, reason: str, evidence: Mapping[str, JsonValue]) -> Move:
         """Retire the alias of `move`, if that is its newest.  Commit point: the create of the alias's next entry."""

@@ -83,7 +83,7 @@ def test_a_version_that_fails_is_left_at_once_and_rolled_back_with_its_evidence(
         promoted(live, vault)
         assert asked(live) == 20
         until(lambda: vault.history("m@prod")[0].kind == "rollback")
-        until(lambda: seen[-1].kind == "rolled_back")
+        until(lambda: seen[-1].kind == "quarantined")
         assert live.version == "1.0.0"
         assert asked(live) == 0
         move = vault.history("m@prod")[0]
@@ -94,7 +94,7 @@ def test_a_version_that_fails_is_left_at_once_and_rolled_back_with_its_evidence(
         assert move.evidence["guard"]["replay"] == {"inputs": 20, "failed": 0}
         assert vault.explain("m@prod").holds
         assert seen[-1].cause == "guard"
-        assert [event.kind for event in seen] == ["loaded", "swapped", "rolled_back"]
+        assert [event.kind for event in seen] == ["loaded", "swapped", "rolled_back", "quarantined"]
         assert live.status()["guard"]["probation"] is False
         assert live.status()["state"] == "serving"
 
@@ -130,6 +130,8 @@ def test_a_version_that_is_promoted_again_after_the_rollback_is_followed(vault):
         promoted(live, vault)
         asked(live)
         until(lambda: vault.history("m@prod")[0].kind == "rollback")
+        until(lambda: vault.notes("m:1.1.0"))
+        vault.release("m:1.1.0", reason="once more")
         promoted(live, vault)
         asked(live)
         time.sleep(0.6)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from modelvault.errors import StoreError
+from modelvault.errors import Code, Refused, StoreError
 from modelvault.serving import Event
 from modelvault.stores.local import LocalStore
 from modelvault.vault import Vault
@@ -223,4 +223,32 @@ def test_a_watch_that_fails_stops_nobody_else(vault, watch, caplog):
         watch[0].__class__ = Rude
         vault.promote("m@prod", "1.1.0", reason="x")
         until(lambda: live.version == "1.1.0")
-        assert "could not be looked after" in caplog.text or rude.version == "1.1.0"
+        until(lambda: "could not be looked after" in caplog.text or rude.version == "1.1.0")
+
+
+def test_what_a_guard_left_is_in_quarantine_until_it_is_released(vault, watch):
+    told = []
+    with promoted(vault, watch, on_event=told.append) as live:
+        watch[-1].fire = True
+        until(lambda: "quarantined" in [one.kind for one in told])
+        assert live.version == "1.0.0"
+    [mark] = [note for note in vault.notes("m:1.1.0") if note.kind == "quarantine"]
+    assert mark.evidence == {"alias": "m@prod", "seq": 3}
+    assert mark.actor.startswith("guard@")
+    assert vault.history("m@prod")[0].seq == 3
+    with pytest.raises(Refused) as refused:
+        vault.promote("m@prod", "1.1.0", reason="once more")
+    assert refused.value.code == Code.QUARANTINED
+    vault.release("m:1.1.0", reason="it was the feed")
+    assert vault.promote("m@prod", "1.1.0", reason="once more").version == "1.1.0"
+
+
+def test_content_that_the_rollback_restored_is_not_in_quarantine(tmp_path, watch):
+    vault = Vault(LocalStore(tmp_path / "other"))
+    vault.promote("m@prod", vault.publish("m", Says(1), version="1.0.0"), reason="first")
+    vault.publish("m", Says(1), version="1.1.0", notes="the same again")
+    with promoted(vault, watch) as live:
+        watch[-1].fire = True
+        until(lambda: len(vault.history("m@prod")) == 3)
+        until(lambda: live.version == "1.0.0")
+    assert vault.notes("m:1.1.0") == []
