@@ -368,9 +368,10 @@ def test_a_forged_newest_move_is_refused_by_whoever_saw_the_true_one(objects: Ob
 def test_a_break_in_a_long_journal_is_named(broken: int) -> None:
     store = MemoryStore()
     vault = Vault(store)
-    vault.publish("fraud", 0, version="1.0.0")
-    for _ in range(40):
-        vault.promote("fraud@prod", "1.0.0", reason="again")
+    for number in range(2):
+        vault.publish("fraud", number, version=f"1.{number}.0")
+    for turn in range(40):
+        vault.promote("fraud@prod", f"1.{turn % 2}.0", reason="again")
     store._objects |= _resealed(store._objects, layout.entry(JOURNAL, broken), Move, reason="forged")
     with pytest.raises(Corrupt, match=f"entry {broken + 1} "):
         Vault(store).history("fraud@prod")
