@@ -173,7 +173,8 @@ def test_a_vault_lives_where_what_is_written_is_locked(server):
 def container(azure_server):
     place = azure_server.place()
     vault = opened(place)
-    vault.publish("fraud", os.urandom(20_000), version="1.0.0")
+    for number in ("1.0.0", "1.1.0"):
+        vault.publish("fraud", os.urandom(20_000), version=number)
     vault.promote("fraud@prod", "1.0.0", reason="x")
     return place
 
@@ -197,7 +198,7 @@ def test_readers_of_a_container_read_and_change_nothing(container):
     vault = opened(signed(container, said_of("readers")))
     assert vault.load("fraud@prod") == vault.load("fraud@prod") == vault.load("fraud:1.0.0")
     refused(lambda: vault.publish("fraud", 1, bump="major"))
-    refused(lambda: vault.promote("fraud@prod", "1.0.0", reason="x"))
+    refused(lambda: vault.promote("fraud@prod", "1.1.0", reason="x"))
     refused(lambda: store_of(vault).delete(Key("modelvault.json")))
 
 
@@ -207,7 +208,7 @@ def test_promoters_of_a_container_create_and_replace_nothing(container):
 
     place = signed(container, said_of("promoters"))
     vault = opened(place)
-    vault.promote("fraud@prod", "1.0.0", reason="x")
+    vault.promote("fraud@prod", "1.1.0", reason="x")
     refused(lambda: store_of(vault).delete(Key("modelvault.json")))
     name = f"{place.url.rpartition('/')[2]}/modelvault.json"
     with (

@@ -174,6 +174,7 @@ def test_what_others_raise_is_shown_without_its_secrets(vault, unseen, monkeypat
             raise ConnectionError(self._secret.spoken)
 
     vault.promote("m@prod", vault.publish("m", 1), reason="first")
+    vault.publish("m", 2, version="1.1.0")
     said = []
     for one in SECRETS:
 
@@ -181,13 +182,14 @@ def test_what_others_raise_is_shown_without_its_secrets(vault, unseen, monkeypat
             raise ConnectionError(f"no answer: {one.spoken}")
 
         with pytest.raises(Refused) as refusal:
-            vault.promote("m@prod", "1.0.0", reason="x", gates=[fails])
+            vault.promote("m@prod", "1.1.0", reason="x", gates=[fails])
         said.append(str(refusal.value) + repr(vars(refusal.value)))
         with pytest.raises(VaultError) as failure:
             vault.publish("m", Unstorable(one), bump="minor")
         said.append(str(failure.value) + repr(vars(failure.value)))
-    for one in SECRETS[::EACH]:
-        vault.promote("m@prod", "1.0.0", reason="x", gates=[lambda _, one=one: Verdict(passed=True, reason=one.spoken)])
+    for turn, one in enumerate(SECRETS[::EACH]):
+        to = f"1.{1 - turn % 2}.0"
+        vault.promote("m@prod", to, reason="x", gates=[lambda _, one=one: Verdict(passed=True, reason=one.spoken)])
     fault = ("demo", (lambda _: fails(None), "", ()))
     monkeypatch.setitem(cli.VERBS, *fault)
     assert cli.main(["demo"]) == cli.main(["demo", "--json"]) == 1
