@@ -23,8 +23,8 @@ _running: Final[weakref.WeakSet[threading.Thread]] = weakref.WeakSet()
 def start(work: Callable[[], object], name: str) -> threading.Thread:
     """Do `work` on a thread of its own."""
     thread = threading.Thread(target=work, name=name, daemon=True)
-    _running.add(thread)
     thread.start()
+    _running.add(thread)  # now: one that has not begun cannot be waited for
     return thread
 
 
