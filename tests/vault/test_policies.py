@@ -312,3 +312,14 @@ def test_away_from_a_version_that_is_damaged(aging):
         fresh.promote("fraud@prod", "1.1.0", reason="r", gates=[lambda _: True])
     move = fresh.promote("fraud@prod", "1.1.0", reason="r")
     assert (move.version, move.evidence["rollback_safe"]) == ("1.1.0", None)
+
+
+def test_a_policy_says_what_it_asks_and_who_asks_it():
+    vault = Vault(MemoryStore())
+    vault.publish("fraud", 1)
+    vault.protect("fraud@prod", gates=[gates.signature, gates.approved(2)], reason="four eyes", actor="ana")
+    said = str(vault.policy("fraud@prod"))
+    assert said.startswith("#1 protect fraud@prod asks for signature(), approved(")
+    assert said.endswith(": four eyes")
+    assert " by ana, " in said
+    assert repr(vault.policy("fraud@prod")) == f"<Policy {said}>"
