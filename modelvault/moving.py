@@ -248,7 +248,11 @@ def _differs(one: Target, other: Target | None) -> bool:
 
 
 def _prove(catalog: Catalog, model: str, move: Move) -> str:
-    """The target of `move` is published and all there, with its members if it is a set; how far that was looked into.  Raises `Corrupt` if it is not."""
+    """The target of `move` is published and all there, with its members if it is a set; how far that was looked into.
+
+    Raises:
+        Corrupt: it is not.
+    """
     assert move.target is not None
     claim = catalog.claim(model, move.target.version)
     if _differs(claim.target, move.target):
