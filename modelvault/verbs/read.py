@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from modelvault import layout, reference
 from modelvault.blobs import parallel
 from modelvault.canonical import Digest
-from modelvault.catalog import Catalog, Found
+from modelvault.catalog import Catalog
 from modelvault.errors import Code, InvalidInput
 from modelvault.paths import path_text
 from modelvault.reference import NumberRef
@@ -48,15 +48,15 @@ class Reading(Opened):
         given: object = check
         if not isinstance(given, bool):
             raise InvalidInput("check is True or False", code=Code.BAD_VALUE)
-        return self._loaded(self._catalog.resolve(reference.parse(ref), offline=True), check=check)
-
-    def _loaded(self, found: Found, *, check: bool) -> Any:
+        found = self._catalog.resolve(reference.parse(ref), offline=True)
         manifest = self._catalog.manifest(found.model, found.target)
         if manifest.format == RELEASE_SET:
             from modelvault.formats.release_set import Release
 
             members = self._catalog.followed(manifest)
-            return Release({name: self._loaded(member, check=check) for name, member in members.items()})
+            return Release(
+                {name: self.load(f"{one.model}:{one.target.version}", check=check) for name, one in members.items()}
+            )
         format = self._format(manifest, found.key)
         tree = Tree(manifest, Digest(found.target.digest), self._catalog.blobs, self._cache)
         obj = format.load(tree) if tree.size < LONG else self._watched(tree, format.load)
